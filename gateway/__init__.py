@@ -1,0 +1,1 @@
+"""How the outside reaches the runtime: HTTP, websockets and the command line."""

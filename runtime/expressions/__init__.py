@@ -1,0 +1,1 @@
+"""Templates and expressions: text in documents becomes closures. Pure: imports only errors and values."""

@@ -1,0 +1,1 @@
+"""Where facts live. Imports nothing of the runtime and nothing of the gateway."""
