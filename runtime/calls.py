@@ -1,0 +1,78 @@
+"""What comes in from outside, and what goes back: the values that the gateway and the engine hand to each other."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling. Without credentials there is neither a user nor a session."""
+
+    user_id: str | None = None
+    session_id: str | None = None
+    session_expires_at: int | None = None
+    """Milliseconds; None for a session that never ends."""
+    email: str | None = None
+    auth_data: dict[str, Any] | None = None
+    role: str | None = None
+    """In the workspace that is called: owner, editor, a custom one, or None for everybody else."""
+
+
+NOBODY = Identity()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a call or an event comes from; everything it sets off carries the same correlation id."""
+
+    correlation_id: str
+    identity: Identity = NOBODY
+    ip: str | None = None
+    socket_id: str | None = None
+    http: dict[str, Any] | None = None
+    """`{method, path, hostname, originalUrl, ip}` of the request, for the source of native events."""
+    depth: int = 0
+    """How many automations led here already; above 0 only for a call from an automation to its own server."""
+    source_workspace_id: str | None = None
+    authenticated_workspace_id: str | None = None
+
+
+class Response:
+    """What `$http` controls. The gateway's subclass writes to the wire; this one keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.streaming = False
+
+    async def write(self, data: bytes) -> None:
+        """Send `data: <data>` and a blank line; the first call sends status and headers before it. Waits for a slow reader,
+        does nothing once the reader is gone."""
+        self.streaming = True
+
+    async def keep_alive(self, seconds: float) -> None:
+        """Start the stream and write `{"keepAlive": true}` every `seconds`; a second call replaces the first."""
+        self.streaming = True
+
+
+@dataclass(slots=True)
+class Call:
+    """A webhook call. `variables` are body, headers, method and query."""
+
+    workspace_id: str
+    endpoint: str
+    """Decoded, without leading slash."""
+    variables: dict[str, Any]
+    origin: Origin
+    response: Response
+
+
+@dataclass(slots=True)
+class NewEvent:
+    """An event that somebody wants accepted."""
+
+    type: str
+    payload: Any = field(default_factory=dict)
+    target: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
