@@ -76,3 +76,5 @@ class NewEvent:
     payload: Any = field(default_factory=dict)
     target: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
+    """What a native event is about, over what its origin says: `automationSlug`, `appInstanceFullSlug`, …"""
