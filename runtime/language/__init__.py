@@ -1,0 +1,1 @@
+"""YAML text to automations: reading, checking, compiling."""
