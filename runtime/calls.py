@@ -17,6 +17,8 @@ class Identity:
     auth_data: dict[str, Any] | None = None
     role: str | None = None
     """In the workspace that is called: owner, editor, a custom one, or None for everybody else."""
+    is_login: bool = True
+    """False for a session that an automation chose by name."""
 
 
 NOBODY = Identity()
@@ -34,6 +36,8 @@ class Origin:
     """`{method, path, hostname, originalUrl, ip}` of the request, for the source of native events."""
     depth: int = 0
     """How many automations led here already; above 0 only for a call from an automation to its own server."""
+    is_new: bool = True
+    """Nobody used the correlation id before: there is no `run` context to look for."""
     source_workspace_id: str | None = None
     authenticated_workspace_id: str | None = None
 

@@ -72,7 +72,7 @@ def _put(parent: Any, key: Key, value: Any) -> None:
 
 def _read(document: Any, path: tuple[Key, ...]) -> Any:
     for key in path:
-        if type(document) is dict:
+        if isinstance(document, dict):
             document = document.get(_member(key))
         elif type(document) is list:
             document = _get(document, _slot(document, key))
@@ -125,12 +125,12 @@ def _delete(document: Any, path: tuple[Key, ...]) -> None:
     for key in path[:-1]:
         if type(document) is list and (type(key) is int or key.isdecimal()):
             document = _get(document, int(key))
-        elif type(document) is dict:
+        elif isinstance(document, dict):
             document = document.get(_member(key))
         else:
             return
     key = path[-1]
-    if type(document) is dict:
+    if isinstance(document, dict):
         document.pop(_member(key), None)
     elif type(document) is list and str(key).isdecimal() and int(key) < len(document):
         del document[int(key)]

@@ -1,0 +1,109 @@
+"""Context documents: memory shared by runs. One cell per document and node; it orders the operations on it.
+
+A cell is changed in memory at once, by one synchronous call, and every run of the node that looks at it sees the change. The
+operation, never the document, goes to the store with the facts of the run that made it.
+"""
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+from runtime.errors import ContextTooLarge
+from runtime.values import UNDEFINED, decode, encode
+from store.changes import apply
+from store.protocol import Store
+from store.records import Change, ContextKey
+
+Path = tuple[str | int, ...]
+
+
+class Cell:
+    """One document. `persistent` cells give a `Change` for each write, the others live and die with their run."""
+
+    __slots__ = ("key", "document", "expires_at", "persistent", "outgrown", "_size", "__weakref__")
+
+    def __init__(self, key: ContextKey, document: dict[str, Any] | None = None, *, persistent: bool = True) -> None:
+        self.key = key
+        self.document: dict[str, Any] = {} if document is None else document
+        self.expires_at: int | None = None
+        self.persistent = persistent
+        self.outgrown = False
+        """More than its limit, less than twice that: somebody should be told."""
+        self._size = 0
+
+    def live(self, now: int) -> dict[str, Any]:
+        """The document, emptied first if its life has ended."""
+        if self.expires_at is not None and self.expires_at <= now:
+            self.document.clear()
+            self.expires_at = None
+        return self.document
+
+    def write(self, op: str, path: Path, value: Any, expires_at: int | None, limit: int | None = None) -> Change:
+        """Apply one operation and say what the store must know of it. Raises `Unapplicable`, or `ContextTooLarge` above twice
+        `limit` bytes, and then changes nothing. `value` is a copy that nobody else holds."""
+        body = b"null" if value is None or value is UNDEFINED else encode(value)
+        if limit is not None and op != "delete" and self._size + len(body) > limit:
+            self._measure(len(body), limit)
+        if path:
+            apply(self.document, op, path, value if type(value) is not bytes else decode(body))
+        else:
+            self._write_whole(op, value)
+        self._size += len(body) + 16
+        self.expires_at = expires_at
+        return Change(self.key, op, encode(path), body, expires_at)
+
+    def _write_whole(self, op: str, value: Any) -> None:
+        if op in ("replace", "delete"):
+            self.document.clear()
+        if op != "delete" and type(value) is dict:
+            self.document.update(value)
+
+    def _measure(self, extra: int, limit: int) -> None:
+        """The true size, measured only when what was written since the last measure could have reached the limit."""
+        self._size = len(encode(self.document))
+        if self._size + extra > 2 * limit:
+            raise ContextTooLarge(f"The {self.key.context} context would exceed {2 * limit} bytes",
+                                  {"context": self.key.context, "size": self._size + extra, "limit": limit})
+        self.outgrown = self._size + extra > limit
+
+
+class Cells:
+    """The cells of this node, one per document. Those in use are found by every run; a few hundred recent ones are kept besides."""
+
+    def __init__(self, store: Store, *, keep: int = 2000) -> None:
+        self._store = store
+        self._cells: WeakValueDictionary[ContextKey, Cell] = WeakValueDictionary()
+        self._recent: OrderedDict[ContextKey, Cell] = OrderedDict()
+        self._keep = keep
+
+    def find(self, key: ContextKey) -> Cell | None:
+        """The cell, if this node holds it already."""
+        cell = self._cells.get(key)
+        if cell is not None and key in self._recent:
+            self._recent.move_to_end(key)
+        return cell
+
+    async def load(self, keys: Sequence[ContextKey], now: int) -> list[Cell]:
+        """The cells of `keys`; those not held are read from the store in one go."""
+        missing = [key for key in keys if key not in self._cells]
+        documents = dict(zip(missing, await self._store.contexts(missing, now))) if missing else {}
+        return [self._cells.get(key) or self._add(Cell(key, documents.get(key))) for key in keys]
+
+    def fresh(self, key: ContextKey) -> Cell:
+        """A cell for a document that cannot be stored yet, such as that of a new correlation id."""
+        return self._cells.get(key) or self._add(Cell(key))
+
+    def forget(self, workspace_id: str) -> None:
+        """Drop what belongs to a deleted workspace, or what a failed commit left ahead of the store."""
+        for key in [k for k in self._cells if k.workspace_id == workspace_id]:
+            self._recent.pop(key, None)
+            self._cells.pop(key, None)
+
+    def _add(self, cell: Cell) -> Cell:
+        self._cells[cell.key] = cell
+        self._recent[cell.key] = cell
+        if len(self._recent) > self._keep:
+            self._recent.popitem(last=False)
+        return cell

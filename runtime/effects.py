@@ -1,0 +1,174 @@
+"""The part of a frame that the outside notices: events, waits, and what leaves the process."""
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from runtime.clock import iso
+from runtime.envelope import LiveEvent, check_name, custom, native
+from runtime.errors import AutomationsError, VariableNameError
+from runtime.events import HOST
+from runtime.native import ERROR, EXECUTED
+from runtime.redaction import Redactor
+from runtime.values import UNDEFINED, encode
+from runtime.waits import PendingWait, compile_pattern
+from store.records import Wait, WaitEnded
+
+if TYPE_CHECKING:
+    from runtime.frame import Frame
+
+
+class Effects:
+    """Mixed into `Frame`."""
+
+    __slots__ = ()
+
+    # --- events -------------------------------------------------------------------------------------
+
+    def source(self: Frame) -> dict[str, Any]:
+        """What the events of this frame say about where they come from; a new map each time, the caller completes it."""
+        source = self._source
+        if source is None:
+            source = self._source = {**self.instance.source, "correlationId": self.run.correlation_id, "automationSlug": self.automation.slug,
+                                     "automationDepth": self.depth, "host": HOST}
+            if self.origin.socket_id is not None:
+                source["socketId"] = self.origin.socket_id
+        session_id = self.view.identity.session_id
+        return {**source, "sessionId": session_id} if session_id is not None else source.copy()
+
+    def native(self: Frame, type: str, payload: dict[str, Any], *, persistent: bool = True, limit: int | None = None) -> None:
+        run = self.run
+        if run.redactor is not None:
+            payload = run.redactor.redact(payload)
+        source = self.source()
+        if self.origin.http is not None and type.startswith("runtime.webhooks"):
+            source["http"] = self.origin.http
+        run.draft(native(type, source, payload, limit=limit or self.settings.broker_emit_maxlen, persistent=persistent))
+
+    def publish(self: Frame, event: str, payload: dict[str, Any], target: Any, options: Any) -> None:
+        check_name(event)
+        self.run.draft(custom(self.instance.prefix + event, self.source(), payload, None if target is UNDEFINED else target,
+                              None if options is UNDEFINED else options, limit=self.settings.broker_emit_maxlen, chained=True))
+
+    def emit(self: Frame, event: str, payload: dict[str, Any], target: Any, options: Any) -> Awaitable[dict[str, Any]]:
+        self.publish(event, payload, target, options)
+        return self._accepted(*self.run.flush_event())
+
+    async def _accepted(self: Frame, committed: Future[int], live: LiveEvent) -> dict[str, Any]:
+        await asyncio.shield(committed)
+        return live.event
+
+    def report(self: Frame, error: str, message: str, details: Any = None) -> None:
+        payload = {"error": error, "message": message, **({"details": details} if details is not None else {})}
+        run = self.run
+        if run.redactor is not None:
+            payload = run.redactor.redact(payload)
+        run.draft(native(self.instance.prefix + ERROR, self.source(), payload, limit=self.settings.broker_emit_maxlen))
+
+    def fail(self: Frame, error: AutomationsError) -> None:
+        """The one `error` event of a failed run. Its source names the automation that threw."""
+        thrower = getattr(error, "frame", self)
+        thrower.report(error.wire, error.message, error.details)
+
+    def executed(self: Frame, error: AutomationsError | None, *, broke: bool = False) -> None:
+        """`runtime.automations.executed`, once per automation; of those an error passes through, only the innermost tells."""
+        if error is not None:
+            if getattr(error, "frame", None) is not None:
+                return
+            error.frame = self
+        now, value = self.clock.now(), self.value
+        payload: dict[str, Any] = {"slug": self.automation.full_slug, "trigger": self.trigger, "payload": self._shown_arguments(),
+                                   "output": None if value is UNDEFINED else value, "duration": now - self.started_at, "startedAt": iso(self.started_at),
+                                   "break": broke, "status": "success"}
+        if error is not None:
+            payload.update(status="error", output=None, error=error.body())
+        redactor = self.run.redactor
+        if redactor is not None:
+            payload = redactor.redact(payload)
+        source = self.source()
+        if self.view.identity.user_id is not None:
+            source["userId"] = self.view.identity.user_id
+        self.run.draft(native(EXECUTED, source, payload, limit=self.settings.broker_emit_executed_automation_maxlen))
+
+    def _shown_arguments(self: Frame) -> dict[str, Any]:
+        shown = self.arguments
+        if "$http" in shown:
+            shown = {key: value for key, value in shown.items() if key != "$http"}
+        headers = shown.get("headers")
+        if type(headers) is dict and "authorization" in headers:
+            shown = {**shown, "headers": {k: v for k, v in headers.items() if k != "authorization"}}
+        return shown
+
+    def _hide(self: Frame, texts: set[str]) -> None:
+        """From here on these texts appear in no native event of the run."""
+        if texts:
+            if self.run.redactor is None:
+                self.run.redactor = Redactor(())
+            self.run.redactor.add(texts)
+
+    # --- waiting --------------------------------------------------------------------------------------
+
+    def wait_for(self: Frame, patterns: list[dict[str, Any]], timeout: float) -> Awaitable[dict[str, Any] | None]:
+        try:
+            compiled = tuple(compile_pattern(p, "" if p["event"] == EXECUTED else self.instance.prefix) for p in patterns)
+        except VariableNameError as error:
+            raise VariableNameError(error.message, {"oneOf": patterns}) from None
+        wait = PendingWait(self.uuid(), compiled, asyncio.get_running_loop().create_future())
+        expires_at = self.clock.now() + int(timeout * 1000)
+        asked = {"oneOf": patterns, "timeout": timeout}
+        self.run.fact(Wait(wait.id, self.workspace.id, self.run.correlation_id, expires_at, encode(asked)))
+        self.native("runtime.waits.pending", {"id": wait.id, "expiresAt": iso(expires_at), "wait": asked}, persistent=False)
+        self.space.waits.add(wait)
+        self.run.flush()
+        return self._waited(wait, timeout)
+
+    async def _waited(self: Frame, wait: PendingWait, timeout: float) -> dict[str, Any] | None:
+        timer = self.clock.call_later(timeout, lambda: wait.result.done() or wait.result.set_result(None))
+        try:
+            live = await wait.result
+        finally:
+            timer.cancel()
+            self.space.waits.remove(wait)
+            self.run.fact(WaitEnded(wait.id))
+        if live is None:
+            return None
+        self.native("runtime.waits.fulfilled", {"id": wait.id, "event": live.event}, persistent=False)
+        return live.event
+
+    async def leave(self: Frame) -> None:
+        committed = self.run.flush()
+        if committed is not None and not (committed.done() and not committed.cancelled() and committed.exception() is None):
+            await asyncio.shield(committed)
+
+    async def rest(self: Frame) -> None:
+        self.run.flush()
+        await asyncio.sleep(0)
+
+    def spend(self: Frame, instructions: int) -> bool:
+        return self.run.spend(instructions)
+
+    def hold(self: Frame, awaitable: Awaitable[Any]) -> Any:
+        return self.run.hold(awaitable)
+
+    # --- leaving the process ----------------------------------------------------------------------------
+
+    def is_own_api(self: Frame, url: str) -> bool:
+        base = self.settings.api_url.rstrip("/")
+        return url == base or url.startswith((base + "/", base + "?"))
+
+    def request_headers(self: Frame, url: str, has_authorization: bool) -> dict[str, str]:
+        headers = {self.settings.correlation_id_header: self.run.correlation_id, "User-Agent": self.settings.fetch_user_agent_header,
+                   "x-prismeai-workspace-id": self.workspace.id}
+        if self.is_own_api(url) and not has_authorization:
+            headers["Authorization"] = "Bearer " + self.workspace_token()
+        return headers
+
+    def workspace_token(self: Frame) -> str:
+        """Of the user and session the run started with, even after a switch."""
+        return self.run.services.mint_token(self.origin.identity, self.run.correlation_id, self.workspace.id, self.depth)
+
+    def take(self: Frame, name: str, limit: int, window: float, consumer: str) -> dict[str, Any]:
+        key = (self.workspace.id, self.instance.path, name, consumer)
+        return self.run.services.windows.take(key, limit, window, self.clock.now())

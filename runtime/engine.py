@@ -1,0 +1,304 @@
+"""The one facade of the runtime: call, test, emit, subscribe, search, start, stop."""
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runtime.calls import NOBODY, Call, Identity, NewEvent, Origin, Response
+from runtime.catalog import Catalog
+from runtime.clock import Clock, iso
+from runtime.contexts import Cells
+from runtime.envelope import LiveEvent
+from runtime.errors import NotFound
+from runtime.events import Bus, Listener
+from runtime.feed import Feed
+from runtime.ids import Ids
+from runtime.language.automation import Automation
+from runtime.outbound import Outbound
+from runtime.rates import SlidingWindow
+from runtime.run import Reply, Run, Start
+from runtime.scheduler import Scheduler
+from runtime.services import MintToken, Services
+from runtime.settings import RuntimeSettings
+from runtime.space import Space
+from runtime.supervisor import Supervisor
+from runtime.values import UNDEFINED, copy, decode
+from runtime.workspace import Workspace
+from store.errors import Conflict
+from store.protocol import Store
+from store.query import EventQuery
+from store.records import Delivered, StoredEvent, Tick
+
+_log = logging.getLogger("motorik.engine")
+_INTERACTION = "runtime.interactions.triggered"
+
+
+class Engine:
+    """One node: it starts automations for everything that triggers them, and tells of what happens."""
+
+    def __init__(self, *, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings, outbound: Outbound, mint_token: MintToken) -> None:
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.settings = settings
+        bus = Bus(store, clock, ids, settings)
+        self.catalog = Catalog(store, clock, ids, settings, bus)
+        self._services = Services(store, bus, Cells(store), clock, ids, settings, outbound, SlidingWindow(), mint_token, self._registry)
+        self._supervisor = Supervisor(self._services)
+        self._scheduler = Scheduler(clock, fire=self._fire, settings=settings)
+        self._spaces = bus.spaces
+        self._on_deleted: list[Callable[[str], None]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        bus.dispatch = self._dispatch
+        bus.on_lost = self._reload
+        self._bus = bus
+        self.catalog.on_change(self._changed)
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Load the workspaces, start again what was not finished, plan the schedules."""
+        ticks = {(tick.workspace_id, tick.automation): tick.at for tick in await self.store.ticks()}
+        await self.catalog.load()
+        for workspace in self.catalog.all():
+            self._adopt(workspace, ticks)
+        for topic in await self.store.topics():
+            space = self._spaces.get(topic.workspace_id)
+            if space is not None:
+                space.topics.setdefault(topic.topic, set()).update({topic.user_id} if topic.user_id else ())
+        await self._redeliver()
+        self._tasks.add(asyncio.create_task(self._scheduler.run()))
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Start nothing more, let what runs end, within the grace period."""
+        await self._scheduler.stop()
+        await self._supervisor.drain(grace_seconds)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._services.outbound.close()
+
+    # --- calls from outside ----------------------------------------------------------------------------
+
+    async def call(self, call: Call) -> Any:
+        """Run what a URL triggers; the output of the first automation behind it, UNDEFINED possible.
+
+        Every fact of the run is durable when this returns or raises. Cancelling the call does not stop the run.
+        """
+        space = await self._ready(call.workspace_id)
+        found = space.workspace.triggers.endpoints.find(call.endpoint)
+        if found is None:
+            raise NotFound(f"Did not find any matching trigger for endpoint {call.endpoint}",
+                           {"workspaceId": call.workspace_id, "endpoint": call.endpoint})
+        automations, parameters = found
+        if not self._may_enter(call.origin):
+            await self._supervisor.enter()
+        try:
+            run = await self._run(space, call.origin)
+            replies = [self._start_webhook(run, automation, call, parameters, first=index == 0)
+                       for index, automation in enumerate(automations)]
+            return await self._answer(run, replies[0])
+        finally:
+            if not call.origin.depth:
+                self._supervisor.leave()
+
+    def _start_webhook(self, run: Run, automation: Automation, call: Call, parameters: dict[str, str], *, first: bool) -> Reply:
+        variables = call.variables
+        method, slug, endpoint = variables.get("method"), automation.full_slug, automation.instance.prefix + (automation.endpoint or "")
+        shown = {"workspaceId": run.space.id, "automationSlug": slug, "method": method}
+        request = {"method": method, "url": (call.origin.http or {}).get("originalUrl"), "query": variables.get("query")}
+        announce = (("runtime.webhooks.triggered", {**shown, "request": request, "response": shown}),
+                    (_INTERACTION, self._interaction(automation, {"type": "endpoint", "value": endpoint}, call.origin)))
+        arguments = {**variables, "pathParams": parameters} if parameters else dict(variables)
+        if first:
+            arguments["$http"] = call.response
+        return self._begin(run, Start(automation, arguments, call.origin, {"type": "endpoint", "value": endpoint}, call.origin.depth + 1,
+                                      reply=Reply(), announce=announce))
+
+    async def test(self, workspace_id: str, slug: str, payload: dict[str, Any], origin: Origin, response: Response | None = None) -> Any:
+        """Run any automation of a workspace by its slug, endpoint or not; its output."""
+        space = await self._ready(workspace_id)
+        automation = space.workspace.automation(slug)
+        if automation is None:
+            raise NotFound("Automation not found", {"workspaceId": workspace_id, "automation": slug})
+        run, trigger = await self._run(space, origin), {"type": "automation", "value": slug}
+        arguments = {**payload, "$http": response} if response is not None else dict(payload)
+        announce = ((_INTERACTION, self._interaction(automation, trigger, origin)),)
+        return await self._answer(run, self._begin(run, Start(automation, arguments, origin, trigger, reply=Reply(), announce=announce)))
+
+    def _begin(self, run: Run, start: Start) -> Reply:
+        run.tell(start)
+        return start.reply
+
+    async def _answer(self, run: Run, reply: Reply) -> Any:
+        """Wait until the automation has ended and everything it did is durable."""
+        if not reply.is_over:
+            reply.ended = asyncio.get_running_loop().create_future()
+            await reply.ended
+        value = copy(reply.value)
+        if reply.committed is not None and not reply.committed.done():
+            await asyncio.shield(reply.committed)
+        elif reply.committed is not None:
+            reply.committed.result()
+        error = reply.error
+        if error is None:
+            return value
+        if run.redactor is not None:
+            error.message, error.details = run.redactor.redact(error.message), run.redactor.redact(error.details)
+        raise error
+
+    # --- events --------------------------------------------------------------------------------------
+
+    async def accept(self, workspace_id: str, events: Sequence[NewEvent], origin: Origin) -> list[LiveEvent]:
+        """Accept custom events from outside, all or none; they are durable when this returns."""
+        space = await self._ready(workspace_id)
+        return await self._bus.accept(space.workspace, events, origin, native=False)
+
+    async def search(self, query: EventQuery) -> list[StoredEvent]:
+        return await self.store.events(query)
+
+    def feed(self, workspace_id: str) -> Feed:
+        """The live events of a workspace. Raises `NotFound`."""
+        return self._space(workspace_id).feed
+
+    def topics_of(self, workspace_id: str, user_id: str | None) -> frozenset[str]:
+        space = self._spaces.get(workspace_id)
+        return space.topics_of(user_id) if space and space.topics and user_id else frozenset()
+
+    def on_workspace_deleted(self, callback: Callable[[str], None]) -> None:
+        self._on_deleted.append(callback)
+
+    def _dispatch(self, space: Space, live: LiveEvent, listeners: Sequence[Listener]) -> None:
+        """Start the automations that listen to a committed event, in the order they were declared."""
+        source = live.draft.source
+        self._deliver(space, live.id, live.type, live.body, source, listeners,
+                      announces=not live.draft.chained and live.type != _INTERACTION)
+
+    def _deliver(self, space: Space, event_id: str, type: str, body: bytes, source: dict[str, Any], listeners: Sequence[Listener],
+                 *, announces: bool) -> None:
+        correlation_id = source["correlationId"]
+        run = self._supervisor.start(space, correlation_id)
+        origin = Origin(correlation_id, NOBODY, socket_id=source.get("socketId"), depth=source.get("automationDepth", 0))
+        session_id = source.get("sessionId")
+        trigger = {"type": "event", "value": type, "id": event_id}
+        for automation, delivery in listeners:
+            event = decode(body)
+            variables = {"payload": event["payload"], "source": event["source"], "id": event_id}
+            announce = ((_INTERACTION, self._interaction(automation, trigger, origin)),) if announces else ()
+            run.tell(Start(automation, variables, origin, trigger, origin.depth + 1, delivery_id=delivery, announce=announce,
+                           session=(session_id, source.get("userId")) if session_id else None))
+
+    async def _redeliver(self) -> None:
+        """Deliveries that were committed and not finished when the process ended are started again."""
+        for delivery in await self.store.deliveries():
+            space = self._spaces.get(delivery.workspace_id)
+            automation = space.workspace.automation(delivery.automation) if space else None
+            if space is None or automation is None:
+                await self.store.commit([Delivered(delivery.id)])
+                continue
+            await self._ready(space.id)
+            event = decode(delivery.body)
+            await self._supervisor.resume(space, event["source"]["correlationId"])
+            self._deliver(space, event["id"], event["type"], delivery.body, event["source"], [(automation, delivery.id)], announces=False)
+
+    # --- schedules -----------------------------------------------------------------------------------
+
+    async def _fire(self, workspace_id: str, slug: str, cron: str, at: int) -> None:
+        """One firing: the tick is taken first, so that it happens once however many nodes want it."""
+        space = await self._ready(workspace_id)
+        automation = space.workspace.automation(slug)
+        if automation is None:
+            return
+        try:
+            await self.store.commit([Tick(workspace_id, slug, at)])
+        except Conflict:
+            return
+        origin, trigger = Origin(self.ids.correlation_id(self.clock.now())), {"type": "schedule", "value": cron}
+        interaction = self._interaction(automation, trigger, origin)
+        triggered = {"workspaceId": workspace_id, "automationSlug": slug, "schedule": cron, **interaction}
+        run = self._supervisor.start(space, origin.correlation_id)
+        reply = self._begin(run, Start(automation, {}, origin, trigger, reply=Reply(),
+                                       announce=(("runtime.schedules.triggered", triggered), (_INTERACTION, interaction))))
+        if not reply.is_over:
+            reply.ended = asyncio.get_running_loop().create_future()
+            await reply.ended
+
+    # --- workspaces ----------------------------------------------------------------------------------
+
+    def _changed(self, old: Workspace | None, new: Workspace | None) -> None:
+        """A revision was committed, or a workspace deleted; called before anybody hears of it."""
+        if new is not None:
+            self._adopt(new, {})
+        elif old is not None:
+            self._scheduler.forget(old.id)
+            self._services.cells.forget(old.id)
+            for callback in self._on_deleted:
+                callback(old.id)
+            self._spaces.pop(old.id, None)
+
+    def _adopt(self, workspace: Workspace, ticks: dict[tuple[str, str], int]) -> None:
+        space = self._spaces.get(workspace.id)
+        before = space.workspace if space else None
+        if space is None:
+            self._spaces[workspace.id] = Space(workspace, self.clock, self.settings)
+        else:
+            changes = space.replace(workspace)
+            if changes:
+                self.store.commit(changes)
+        self._plan(before, workspace, ticks)
+
+    def _plan(self, before: Workspace | None, workspace: Workspace, ticks: dict[tuple[str, str], int]) -> None:
+        """Schedules of private automations of apps are not planned."""
+        wanted = {a.full_slug: a for i in workspace.instances.values() for a in i.automations.values()
+                  if a.schedules and not (i.path and a.private)}
+        for instance in before.instances.values() if before else ():
+            for automation in instance.automations.values():
+                if automation.schedules and automation.full_slug not in wanted:
+                    self._scheduler.forget(workspace.id, automation.full_slug)
+        for slug, automation in wanted.items():
+            old = before.automation(slug) if before else None
+            if old is None or old.schedules != automation.schedules:
+                self._scheduler.plan(workspace.id, slug, automation.schedules, ticks.get((workspace.id, slug)))
+
+    def _registry(self) -> dict[str, Any]:
+        return {w.slug: {"id": w.id, "name": w.name} for w in self.catalog.all() if w.definition.get("registerWorkspace")}
+
+    def _space(self, workspace_id: str) -> Space:
+        space = self._spaces.get(workspace_id)
+        if space is None:
+            raise NotFound("Workspace not found", {"workspaceId": workspace_id})
+        return space
+
+    async def _ready(self, workspace_id: str) -> Space:
+        """The workspace with what its runs read loaded."""
+        space = self._space(workspace_id)
+        if space.global_cell is None:
+            await space.open(self._services.cells, self.clock.now())
+        return space
+
+    def _reload(self, space: Space) -> None:
+        """What runs left in memory is ahead of the store: forget it, the next run reads what is really there."""
+        self._services.cells.forget(space.id)
+        space.close()
+
+    # --- runs ----------------------------------------------------------------------------------------
+
+    def _may_enter(self, origin: Origin) -> bool:
+        """A call from an automation to its own server never queues behind the run that waits for it."""
+        return origin.depth > 0 or self._supervisor.may_enter()
+
+    async def _run(self, space: Space, origin: Origin) -> Run:
+        if origin.depth or not origin.is_new:
+            return await self._supervisor.resume(space, origin.correlation_id)
+        return self._supervisor.start(space, origin.correlation_id)
+
+    def _interaction(self, automation: Automation, trigger: dict[str, Any], origin: Origin) -> dict[str, Any]:
+        shown = {"workspaceId": automation.instance.workspace_id, "automation": automation.full_slug, "trigger": trigger,
+                 "startedAt": iso(self.clock.now())}
+        if automation.instance.path:
+            shown["trigger"] = {**trigger, "appInstanceSlug": automation.instance.path}
+        if origin.source_workspace_id:
+            shown["sourceWorkspaceId"] = origin.source_workspace_id
+        return shown

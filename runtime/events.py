@@ -1,0 +1,161 @@
+"""Acceptance of events: commit, then tell. Nobody hears of an event before the store has it.
+
+Order of one batch: it is handed to the store (deliveries with their events, waits claimed), and once it is committed each
+event, in turn, ends waits, starts automations and reaches the live feed.
+"""
+from __future__ import annotations
+
+import logging
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runtime.calls import NewEvent, Origin
+from runtime.clock import Clock, iso
+from runtime.envelope import Draft, LiveEvent, custom, native
+from runtime.errors import InvalidEvent
+from runtime.ids import Ids
+from runtime.language.automation import Automation
+from runtime.settings import RuntimeSettings
+from runtime.space import Space
+from runtime.waits import PendingWait
+from store.protocol import Store
+from store.records import Delivery, Event, Fact
+
+_log = logging.getLogger("motorik.events")
+
+Listener = tuple[Automation, str]
+"""An automation to start, and the id of its delivery."""
+Dispatch = Callable[[Space, LiveEvent, Sequence[Listener]], None]
+HOST = {"service": "runtime", "replica": "n1"}
+
+
+class Accepted:
+    """One event of a batch and what its commit sets off."""
+
+    __slots__ = ("live", "waits", "listeners")
+
+    def __init__(self, live: LiveEvent, waits: list[PendingWait], listeners: Sequence[Listener]) -> None:
+        self.live = live
+        self.waits = waits
+        self.listeners = listeners
+
+
+class Bus:
+    """The one way events come into being on this node."""
+
+    def __init__(self, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._settings = settings
+        self._last = 0
+        self.spaces: dict[str, Space] = {}
+        self.dispatch: Dispatch = lambda space, live, listeners: None
+        """Starts the automations that listen; the engine puts itself here."""
+        self.on_lost: Callable[[Space], None] = lambda space: None
+        """Called when a batch of a workspace could not be committed: what its memory holds is ahead of the store."""
+
+    def hand_over(self, space: Space, drafts: Sequence[Draft], facts: Sequence[Fact],
+                  on_commit: Callable[[], None] | None = None,
+                  on_told: Callable[[], None] | None = None) -> tuple[Future[int], list[LiveEvent]]:
+        """Give one batch to the store. What it causes happens when the future is done, before anybody who awaits it goes on:
+        `on_commit` is called first, if it was committed, and `on_told` last in any case."""
+        now = self._last = max(self._clock.now(), self._last)
+        created_at = iso(now) if drafts else ""
+        batch = list(facts)
+        accepted = [self._accept(space, draft, now, created_at, batch) for draft in drafts]
+        future = self._store.commit(batch) if batch else _settled()
+        future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told))
+        return future, [one.live for one in accepted]
+
+    async def accept(self, workspace: Any, events: Sequence[NewEvent], origin: Origin, *, native: bool = True,
+                     facts: Sequence[Fact] = (), on_commit: Callable[[], None] | None = None) -> list[LiveEvent]:
+        """Accept events that no run made, with other facts, in one batch. Listeners are those of `workspace`, the snapshot that
+        `on_commit` puts in place. Raises `InvalidEvent` for the first event that cannot be, and then accepts none."""
+        space = self.spaces.get(workspace.id) or Space(workspace, self._clock, self._settings)
+        drafts = [self._draft(workspace, event, origin, native) for event in events]
+        before, space.workspace = space.workspace, workspace
+        try:
+            future, live = self.hand_over(space, drafts, facts, on_commit)
+        finally:
+            space.workspace = before
+        await future
+        return live
+
+    def _draft(self, workspace: Any, event: NewEvent, origin: Origin, is_native: bool) -> Draft:
+        identity = origin.identity
+        source: dict[str, Any] = {"workspaceId": workspace.id, "correlationId": origin.correlation_id, "host": HOST}
+        for name, value in (("userId", identity.user_id), ("sessionId", identity.session_id), ("socketId", origin.socket_id),
+                            ("ip", origin.ip), ("http", origin.http)):
+            if value is not None:
+                source[name] = value
+        if origin.depth:
+            source["automationDepth"] = origin.depth
+        limit = self._settings.broker_emit_maxlen
+        if is_native:
+            return native(event.type, {**source, **(event.source or {})}, event.payload, limit=limit)
+        if not isinstance(event.payload, dict):
+            raise InvalidEvent("Event payload must be an object", {"event": event.type})
+        source.pop("http", None)
+        return custom(event.type, source, event.payload, event.target, event.options, limit=limit, chained=False)
+
+    def _accept(self, space: Space, draft: Draft, now: int, created_at: str, batch: list[Fact]) -> Accepted:
+        """Give the event its id, and put it and its deliveries into the batch."""
+        id = self._ids.event_id(now)
+        body = draft.accepted(id, created_at)
+        live = LiveEvent(id, draft, body)
+        waits, cancelled = space.waits.claim(live) if space.waits else ((), False)
+        source = draft.source
+        if draft.persistent:
+            batch.append(Event(space.id, id, draft.type, now, source["correlationId"], source.get("sessionId"), body))
+        if cancelled:
+            return Accepted(live, waits, ())
+        triggers = space.workspace.triggers.events
+        automations = triggers.native(draft.type, source.get("appInstanceFullSlug", "")) if draft.native else triggers.custom(draft.type)
+        if not automations:
+            return Accepted(live, waits, ())
+        listeners = []
+        for automation in automations:
+            delivery = f"{id}:{automation.full_slug}"
+            batch.append(Delivery(delivery, space.id, id, automation.full_slug, now, body))
+            listeners.append((automation, delivery))
+        return Accepted(live, waits, listeners)
+
+    def _committed(self, space: Space, accepted: list[Accepted], done: Future[int], on_commit: Callable[[], None] | None,
+                   on_told: Callable[[], None] | None) -> None:
+        failure = done.exception()
+        if failure is not None:
+            _log.error("a batch of workspace %s was not committed: %s", space.id, failure)
+            for one in accepted:
+                for wait in one.waits:
+                    space.waits.add(wait)
+            self.on_lost(space)
+        else:
+            if on_commit is not None:
+                on_commit()
+            self._tell(space, accepted, done.result())
+        if on_told is not None:
+            on_told()
+
+    def _tell(self, space: Space, accepted: list[Accepted], position: int) -> None:
+        for one in accepted:
+            live = one.live
+            if live.persistent:
+                live.position = position
+                position += 1
+            for wait in one.waits:
+                if not wait.result.done():
+                    wait.result.set_result(live)
+            if one.listeners:
+                self.dispatch(space, live, one.listeners)
+            space.feed.publish(live)
+
+
+def _settled() -> Future[int]:
+    """For a batch of volatile events alone: there is nothing to write."""
+    import asyncio
+
+    future: Future[int] = asyncio.get_running_loop().create_future()
+    future.set_result(0)
+    return future

@@ -1,0 +1,296 @@
+"""The run actor: one per correlation id, the only one who changes what the run remembers.
+
+Everything that one call or event set off happens in its run: parent and child automations, listeners of the events they emit. Its
+facts (events, context changes) are buffered, and handed to the store before the run lets anybody else have the loop.
+"""
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future, Task
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtime.calls import NOBODY, Identity, Origin
+from runtime.contexts import Cell
+from runtime.envelope import Draft, LiveEvent
+from runtime.errors import AutomationsError, OverBudget
+from runtime.frame import Frame
+from runtime.language.automation import Automation
+from runtime.mailbox import Actor
+from runtime.redaction import Redactor
+from runtime.services import Services
+from runtime.space import Space
+from runtime.values import UNDEFINED
+from runtime.view import View
+from store.records import ContextKey, Delivered, Fact
+
+_SLICE = 2000
+"""Instructions between two looks at whether others wait for the loop: a millisecond or two."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """How the caller of an automation learns of its end: `ended` is done when the last facts are handed over."""
+
+    value: Any = UNDEFINED
+    error: AutomationsError | None = None
+    committed: Future[int] | None = None
+    ended: Future[None] | None = None
+    is_over: bool = False
+
+    def close(self) -> None:
+        self.is_over = True
+        if self.ended is not None and not self.ended.done():
+            self.ended.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run an automation in this run, with these variables."""
+
+    automation: Automation
+    variables: dict[str, Any]
+    origin: Origin
+    trigger: dict[str, Any]
+    depth: int = 1
+    delivery_id: str | None = None
+    reply: Reply | None = None
+    announce: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Native events that precede the automation."""
+    session: tuple[str, str | None] | None = None
+    """Session and user id of the event that starts it, whose identity is still to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A frame that something outside started has ended."""
+
+    frame: Frame
+    start: Start
+    error: AutomationsError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop whatever waits; the run says why in its `error` events."""
+
+    reason: str
+
+
+class Run(Actor):
+    """Frames wait for the run; the run never waits for a frame."""
+
+    __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
+                 "_socket", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "_untold")
+
+    def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
+        super().__init__()
+        self.services = services
+        self.space = space
+        self.correlation_id = correlation_id
+        self.cell = cell
+        self.redactor: Redactor | None = space.workspace.redactor()
+        self.open = 0
+        self.rev = 0
+        self._drafts: list[Draft] = []
+        self._facts: list[Fact] = []
+        self._views: dict[str, View] = {}
+        self._nobody: View | None = None
+        self._socket: Cell | None = None
+        self._tasks: set[Task[Any]] = set()
+        self._slice = _SLICE
+        self._spent = 0
+        self._bury = bury
+        self._last_commit: Future[int] | None = None
+        self._untold = 0
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def receive(self, message: Any) -> None | Awaitable[None]:
+        match message:
+            case Start():
+                view = self._views.get(message.session[0]) if message.session else self.view_of(message.origin.identity)
+                if view is not None:
+                    origin = message.origin if message.session is None else replace(message.origin, identity=view.identity)
+                    socket = self.socket_of(origin)
+                    if socket is not None:
+                        return self._open_frame(message, origin, view, socket)
+                return self._load_then_open(message)
+            case Finished():
+                return self._close_frame(message)
+            case Cancel():
+                return self._cancel(message.reason)
+        raise TypeError(f"a run does not understand {message!r}")
+
+    async def _load_then_open(self, start: Start) -> None:
+        try:
+            origin = start.origin
+            if start.session is not None:
+                origin = replace(origin, identity=await self.services.identify(self.space.workspace, *start.session))
+            view = await self.load_view(origin.identity)
+            socket = await self.load_socket(origin)
+        except BaseException as error:
+            self._give_up(start, error)
+            raise
+        self._open_frame(start, origin, view, socket)
+
+    def _give_up(self, start: Start, error: BaseException) -> None:
+        if start.reply is not None:
+            start.reply.error = AutomationsError("The contexts of the run could not be read", {"reason": type(error).__name__})
+            start.reply.close()
+
+    def _open_frame(self, start: Start, origin: Origin, view: View, socket: Cell) -> None:
+        self.open += 1
+        frame = Frame(self, start.automation, start.variables, view.copy(), origin, socket, start.trigger, start.depth, start.delivery_id)
+        for type, payload in start.announce:
+            frame.native(type, payload)
+        try:
+            pending = frame.begin()
+        except AutomationsError as error:
+            self.note(Finished(frame, start, error))
+            return
+        if hasattr(pending, "__await__"):
+            self.hold(self._carry_on(frame, start, pending))
+        else:
+            self.note(Finished(frame, start, None))
+
+    async def _carry_on(self, frame: Frame, start: Start, pending: Awaitable[Any]) -> None:
+        error: AutomationsError | None = None
+        try:
+            await pending
+        except AutomationsError as failure:
+            error = failure
+        except asyncio.CancelledError:
+            self.note(Finished(frame, start, AutomationsError("The run was interrupted", {"reason": "shutdown"})))
+            raise
+        self.note(Finished(frame, start, error))
+
+    def _close_frame(self, finished: Finished) -> None:
+        """The run's last facts and the end of its delivery are one batch."""
+        start, error = finished.start, finished.error
+        if error is not None:
+            finished.frame.fail(error)
+        if start.delivery_id is not None:
+            self._facts.append(Delivered(start.delivery_id))
+        committed = self.flush()
+        if start.reply is not None:
+            start.reply.value, start.reply.error, start.reply.committed = finished.frame.value, error, committed
+            start.reply.close()
+        self.open -= 1
+        self._rest_in_peace()
+
+    def _cancel(self, reason: str) -> None:
+        for task in tuple(self._tasks):
+            task.cancel(reason)
+
+    # --- facts ------------------------------------------------------------------------------------
+
+    def draft(self, draft: Draft) -> None:
+        self._drafts.append(draft)
+
+    def fact(self, fact: Fact) -> None:
+        self._facts.append(fact)
+
+    def flush(self) -> Future[int] | None:
+        """Hand over what is buffered. The future of the last batch, None when the run has written nothing yet."""
+        if self._drafts or self._facts:
+            self._hand_over()
+        return self._last_commit
+
+    def flush_event(self) -> tuple[Future[int], LiveEvent]:
+        """Hand over what is buffered, the last event of which the caller wants to see accepted."""
+        live = self._hand_over()
+        return self._last_commit, live[-1]
+
+    def _hand_over(self) -> list[LiveEvent]:
+        drafts, facts = self._drafts, self._facts
+        self._drafts, self._facts = [], []
+        self._untold += 1
+        self._last_commit, live = self.services.bus.hand_over(self.space, drafts, facts, on_told=self._told)
+        return live
+
+    # --- whose contexts ---------------------------------------------------------------------------
+
+    def view_of(self, identity: Identity) -> View | None:
+        """The documents of this identity, if this node holds them; the same ones for everybody in this run."""
+        if identity.session_id is None:
+            if self._nobody is None:
+                self._nobody = View(NOBODY, *(Cell(ContextKey(self.space.id, name, self.correlation_id), persistent=False)
+                                              for name in ("user", "session")))
+            return self._nobody
+        view = self._views.get(identity.session_id)
+        if view is None:
+            cells = [self.services.cells.find(key) for key in self._identity_keys(identity)]
+            if cells[0] is None or cells[1] is None:
+                return None
+            view = self._views[identity.session_id] = View(identity, *cells)
+        return view
+
+    async def load_view(self, identity: Identity) -> View:
+        """The same, read from the store when it must be."""
+        view = self.view_of(identity)
+        if view is None:
+            user, session = await self.services.cells.load(self._identity_keys(identity), self.services.clock.now())
+            view = self._views[identity.session_id] = View(identity, user, session)
+        return view
+
+    def _identity_keys(self, identity: Identity) -> list[ContextKey]:
+        return [ContextKey(self.space.id, "user", identity.user_id or identity.session_id or ""),
+                ContextKey(self.space.id, "session", identity.session_id or "")]
+
+    def _socket_key(self, origin: Origin) -> ContextKey | None:
+        name = origin.socket_id or origin.identity.session_id or origin.identity.user_id
+        return ContextKey(self.space.id, "socket", name) if name else None
+
+    def socket_of(self, origin: Origin) -> Cell | None:
+        if self._socket is None:
+            key = self._socket_key(origin)
+            self._socket = self.services.cells.find(key) if key else Cell(
+                ContextKey(self.space.id, "socket", self.correlation_id), persistent=False)
+        return self._socket
+
+    async def load_socket(self, origin: Origin) -> Cell:
+        cell = self.socket_of(origin)
+        if cell is None:
+            [cell] = await self.services.cells.load([self._socket_key(origin)], self.services.clock.now())
+            self._socket = cell
+        return cell
+
+    # --- time and tasks ---------------------------------------------------------------------------
+
+    def spend(self, instructions: int) -> bool:
+        self._slice -= instructions
+        if self._slice > 0:
+            return False
+        self._spent += _SLICE - self._slice
+        self._slice = _SLICE
+        limit = self.services.settings.run_max_instructions
+        if self._spent > limit:
+            raise OverBudget(f"The run took more than {limit} instructions", {"limit": limit, "setting": "RUN_MAX_INSTRUCTIONS"})
+        return True
+
+    def hold(self, awaitable: Awaitable[Any]) -> Task[Any]:
+        """Make it a task of this run: cancelled with it, and the run lives until it ends."""
+        self.flush()
+        task = asyncio.ensure_future(awaitable)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()                               # whoever awaits it has it; a branch left behind is no news
+        self.flush()
+        self._rest_in_peace()
+
+    def _told(self) -> None:
+        """A batch was committed and everybody it concerns has heard of it."""
+        self._untold -= 1
+        self._rest_in_peace()
+
+    def _rest_in_peace(self) -> None:
+        """Over when nothing runs and nothing it did can start anything any more."""
+        if not (self.open or self._untold or self._tasks):
+            self._bury(self)

@@ -1,0 +1,45 @@
+"""What every run of this node works with, handed over in one piece by the engine."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.calls import Identity
+from runtime.clock import Clock
+from runtime.contexts import Cells
+from runtime.events import Bus
+from runtime.ids import Ids
+from runtime.outbound import Outbound
+from runtime.rates import SlidingWindow
+from runtime.settings import RuntimeSettings
+from runtime.values import decode
+from runtime.workspace import Workspace
+from store.protocol import Store
+
+MintToken = Callable[[Identity, str, str, int], str]
+"""(identity, correlation id, workspace id, depth) → a short-lived token for calls to the own API."""
+
+
+@dataclass(slots=True)
+class Services:
+    store: Store
+    bus: Bus
+    cells: Cells
+    clock: Clock
+    ids: Ids
+    settings: RuntimeSettings
+    outbound: Outbound
+    windows: SlidingWindow
+    mint_token: MintToken
+    registry: Callable[[], dict[str, Any]]
+    """`global.workspacesRegistry`: slug → {id, name}."""
+
+    async def identify(self, workspace: Workspace, session_id: str, user_id: str | None) -> Identity:
+        """Who a session belongs to: the user of a known login; else the given user, or the session itself."""
+        login = await self.store.session(session_id, self.clock.now())
+        if login is None:
+            return Identity(user_id or session_id, session_id, is_login=False)
+        body = decode(login.body)
+        role = "owner" if login.user_id == workspace.owner else None
+        return Identity(login.user_id, session_id, login.expires_at, body.get("email"), body.get("authData"), role)

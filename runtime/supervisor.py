@@ -1,0 +1,116 @@
+"""Live runs by correlation id: find or start, admit, drain, bury."""
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections import deque
+
+from runtime.contexts import Cell
+from runtime.errors import TooBusy
+from runtime.run import Cancel, Run
+from runtime.services import Services
+from runtime.space import Space
+from store.records import ContextKey
+
+_MOST_QUEUED = 10_000
+_MOST_REMEMBERED = 10_000
+
+
+class Supervisor:
+    """Owns the runs of this node. A run that is over is kept a while when its `run` context holds something."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._runs: dict[tuple[str, str], Run] = {}
+        self._remembered = 0
+        self._admitted = 0
+        self._queue: deque[Future[None]] = deque()
+        self.is_draining = False
+
+    @property
+    def open_runs(self) -> int:
+        return sum(1 for run in self._runs.values() if run.open)
+
+    def find(self, space: Space, correlation_id: str) -> Run | None:
+        return self._runs.get((space.id, correlation_id))
+
+    def start(self, space: Space, correlation_id: str) -> Run:
+        """The run of a correlation id that nobody used before, or the one this node holds."""
+        key = (space.id, correlation_id)
+        run = self._runs.get(key)
+        if run is None:
+            cell = Cell(ContextKey(space.id, "run", correlation_id))
+            run = self._runs[key] = Run(self._services, space, correlation_id, cell, self._bury)
+        return run
+
+    async def resume(self, space: Space, correlation_id: str) -> Run:
+        """The run of a correlation id that may have run before, with the `run` context it left."""
+        run = self.find(space, correlation_id)
+        if run is None:
+            key, now = ContextKey(space.id, "run", correlation_id), self._services.clock.now()
+            [document] = await self._services.store.contexts([key], now)
+            run = self.start(space, correlation_id)
+            if document and not run.cell.document:
+                run.cell.document.update(document)
+        return run
+
+    # --- admission -----------------------------------------------------------------------------------
+
+    def may_enter(self) -> bool:
+        """Count a call from outside in, if there is room; then `leave` must follow."""
+        if self._admitted < self._services.settings.run_max_concurrency and not self.is_draining:
+            self._admitted += 1
+            return True
+        return False
+
+    async def enter(self) -> None:
+        """Wait for room, first come, first served. Raises `TooBusy` when too many wait or the node is stopping."""
+        if self.may_enter():
+            return
+        if self.is_draining or len(self._queue) >= _MOST_QUEUED:
+            raise TooBusy("The server is stopping" if self.is_draining else "Too many calls are waiting", {"retryAfter": 1})
+        turn: Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)                       # its place goes to the next one, the count stays
+                return
+        self._admitted -= 1
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    def _bury(self, run: Run) -> None:
+        """A quiet run is forgotten: at once when it remembers nothing, else after the life of the `run` context."""
+        key = (run.space.id, run.correlation_id)
+        if self._runs.get(key) is not run:
+            return
+        if run.cell.document and self._remembered < _MOST_REMEMBERED and not self.is_draining:
+            self._remembered += 1
+            self._services.clock.call_later(self._services.settings.context_run_expire_time, lambda: self._forget(key, run))
+        else:
+            del self._runs[key]
+
+    def _forget(self, key: tuple[str, str], run: Run) -> None:
+        self._remembered -= 1
+        if not run.open and self._runs.get(key) is run:
+            del self._runs[key]
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more calls, let runs end, then cancel what still waits."""
+        self.is_draining = True
+        deadline = self._services.clock.monotonic() + seconds
+        while self.open_runs and self._services.clock.monotonic() < deadline:
+            await self._services.clock.sleep(0.02)
+        for run in tuple(self._runs.values()):
+            run.note(Cancel("shutdown"))
+        while self.open_runs and self._services.clock.monotonic() < deadline + 1:
+            await self._services.clock.sleep(0.01)

@@ -1,0 +1,92 @@
+"""Pending waits of one workspace: found by the name of the event, fulfilled by the first that fits, or ended by their deadline."""
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.envelope import LiveEvent
+from runtime.expressions import loose_equal, matches_operators, parse_path
+from runtime.values import UNDEFINED
+
+Test = Callable[[dict[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One entry of `oneOf`: an exact event name, and what its fields must be."""
+
+    event: str
+    tests: tuple[Test, ...]
+    cancels_triggers: bool
+
+    def fits(self, live: LiveEvent) -> bool:
+        return not self.tests or all(test(live.event) for test in self.tests)
+
+
+class PendingWait:
+    """One frame that waits. `result` gets the event once that is durable, or None when time is up."""
+
+    __slots__ = ("id", "patterns", "result")
+
+    def __init__(self, id: str, patterns: tuple[Pattern, ...], result: Future[LiveEvent | None]) -> None:
+        self.id = id
+        self.patterns = patterns
+        self.result = result
+
+
+class Waits:
+    """The index: event name → waits that name it."""
+
+    def __init__(self) -> None:
+        self._by_event: dict[str, list[tuple[Pattern, PendingWait]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_event)
+
+    def add(self, wait: PendingWait) -> None:
+        for pattern in wait.patterns:
+            self._by_event.setdefault(pattern.event, []).append((pattern, wait))
+
+    def remove(self, wait: PendingWait) -> None:
+        for pattern in wait.patterns:
+            entries = [entry for entry in self._by_event.get(pattern.event, ()) if entry[1] is not wait]
+            if entries:
+                self._by_event[pattern.event] = entries
+            else:
+                self._by_event.pop(pattern.event, None)
+
+    def claim(self, live: LiveEvent) -> tuple[list[PendingWait], bool]:
+        """Take out the waits this event fulfils, and tell whether one of them keeps it from the triggers."""
+        entries = self._by_event.get(live.type)
+        if not entries:
+            return [], False
+        fitting = [(pattern, wait) for pattern, wait in entries if pattern.fits(live)]
+        for _, wait in fitting:
+            self.remove(wait)
+        return [wait for _, wait in fitting], any(pattern.cancels_triggers for pattern, _ in fitting)
+
+
+def compile_pattern(written: dict[str, Any], prefix: str) -> Pattern:
+    """Raises `VariableNameError` for a filter whose path is malformed."""
+    filters = written.get("filters")
+    tests = tuple(_test(parse_path(path), wanted) for path, wanted in filters.items()) if isinstance(filters, dict) else ()
+    return Pattern(prefix + written["event"], tests, written.get("cancelTriggers") is True)
+
+
+def _test(path: tuple[str | int, ...], wanted: Any) -> Test:
+    if isinstance(wanted, dict) and wanted and all(isinstance(key, str) and key.startswith("$") for key in wanted):
+        return lambda event: matches_operators(_at(event, path), wanted)
+    return lambda event: loose_equal(_at(event, path), wanted)
+
+
+def _at(value: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path:
+        if type(value) is dict:
+            value = value.get(str(key), UNDEFINED)
+        elif type(value) is list and type(key) is int and 0 <= key < len(value):
+            value = value[key]
+        else:
+            return UNDEFINED
+    return value

@@ -1,0 +1,141 @@
+"""The live snapshot of a workspace: its automations, its app instances, its triggers. Never changed, only replaced."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from runtime.configuration import resolve_config
+from runtime.contexts import Cell
+from runtime.language.automation import Automation
+from runtime.redaction import Redactor, collect, secret_fields
+from runtime.settings import RuntimeSettings
+from runtime.triggers import TriggerIndex
+from runtime.values import copy
+from store.records import ContextKey
+
+FindApp = Callable[[str, str | None], dict[str, Any] | None]
+_DEEPEST_APP = 20
+
+
+class Instance:
+    """A workspace seen from inside: the workspace itself (`path` is empty) or one installed app."""
+
+    def __init__(self, workspace_id: str, path: str, definition: dict[str, Any], config: dict[str, Any], settings: RuntimeSettings,
+                 *, app_slug: str | None = None, parent: Instance | None = None) -> None:
+        self.workspace_id = workspace_id
+        self.path = path
+        self.prefix = path + "." if path else ""
+        self.slug = path.rpartition(".")[2]
+        self.depth = path.count(".") + 1 if path else 0
+        self.app_slug = app_slug
+        self.parent = parent
+        self.definition = definition
+        self.config = config
+        self.settings = settings
+        self.imports: dict[str, Instance] = {}
+        self.config_cell = Cell(ContextKey(workspace_id, "config", path), config)
+        """What `{{config}}` reads: the definition, and what runs have set over it."""
+        self.automations = {slug: Automation(document.get("slug") or slug, document, self)
+                            for slug, document in (definition.get("automations") or {}).items()
+                            if document.get("disabled") is not True}
+        if any(slug != automation.slug for slug, automation in self.automations.items()):
+            self.automations = {automation.slug: automation for automation in self.automations.values()}
+
+    def resolve(self, slug: str) -> Automation | None:
+        """What a call names: an automation of this instance, or `instance.automation` of a direct import that is not private."""
+        automation = self.automations.get(slug)
+        if automation is None and "." in slug:
+            name, _, rest = slug.partition(".")
+            instance = self.imports.get(name)
+            automation = instance.automations.get(rest) if instance else None
+            if automation is not None and automation.private:
+                return None
+        return automation
+
+    @cached_property
+    def endpoint_urls(self) -> dict[str, str]:
+        base = f"{self.settings.api_url}/workspaces/{self.workspace_id}/webhooks/"
+        return {a.endpoint: base + quote(self.prefix + a.endpoint, safe="/:*") for a in self.automations.values() if a.endpoint}
+
+    @cached_property
+    def source(self) -> dict[str, Any]:
+        """What events made here say about where they come from."""
+        if not self.path:
+            return {"workspaceId": self.workspace_id}
+        return {"workspaceId": self.workspace_id, "appSlug": self.app_slug, "appInstanceFullSlug": self.path,
+                "appInstanceDepth": self.depth}
+
+
+class Workspace:
+    """One revision of a workspace, ready to run."""
+
+    def __init__(self, id: str, slug: str, owner: str, revision: int, definition: dict[str, Any], root: Instance,
+                 settings: RuntimeSettings) -> None:
+        self.id = id
+        self.slug = slug
+        self.owner = owner
+        self.revision = revision
+        self.definition = definition
+        self.name: str = definition.get("name") or slug
+        self.root = root
+        self.settings = settings
+        self.instances: dict[str, Instance] = {}
+        self._list(root)
+        self.triggers = TriggerIndex(self.instances.values())
+
+    @classmethod
+    def build(cls, *, id: str, slug: str, owner: str, revision: int, definition: dict[str, Any], find_app: FindApp,
+              settings: RuntimeSettings, secrets: Mapping[str, str] | None = None) -> Workspace:
+        config = resolve_config(definition, settings.workspace_config, slug, secrets or {})
+        root = Instance(id, "", definition, config, settings)
+        _install(root, find_app, settings, (), definition.get("id") or id)
+        return cls(id, slug, owner, revision, definition, root, settings)
+
+    @property
+    def automations(self) -> dict[str, Automation]:
+        return self.root.automations
+
+    def automation(self, full_slug: str) -> Automation | None:
+        """By the slug with its instance path, `nlu.french.parse`."""
+        path, _, slug = full_slug.rpartition(".")
+        while True:                                      # slugs may contain dots: take the longest instance path
+            instance = self.instances.get(path)
+            if instance is not None:
+                return instance.automations.get(full_slug[len(instance.prefix):])
+            if not path:
+                return None
+            path = path.rpartition(".")[0]
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """Texts that no native event may show: config fields declared secret, here and in the installed apps."""
+        found: set[str] = set()
+        for instance in self.instances.values():
+            paths = secret_fields((instance.definition.get("config") or {}).get("schema") or {})
+            found |= collect(paths, instance.config)
+        return frozenset(found)
+
+    def redactor(self) -> Redactor | None:
+        return Redactor(self.secrets) if self.secrets else None
+
+    def _list(self, instance: Instance) -> None:
+        self.instances[instance.path] = instance
+        for below in instance.imports.values():
+            self._list(below)
+
+
+def _install(parent: Instance, find_app: FindApp, settings: RuntimeSettings, above: tuple[str, ...], home: str) -> None:
+    """Build the instances of every import. An app that is not there, or contains itself, is left out; the rest still loads."""
+    for name, imported in (parent.definition.get("imports") or {}).items():
+        slug = imported.get("appSlug") if isinstance(imported, dict) else None
+        if not isinstance(slug, str) or imported.get("disabled") is True or slug in above or len(above) >= _DEEPEST_APP:
+            continue
+        definition = find_app(slug, imported.get("appVersion"))
+        if definition is None or definition.get("id") == home:
+            continue
+        config = resolve_config(definition, settings.app_config, slug, {}, over=imported.get("config"), parent=parent.config)
+        instance = Instance(parent.workspace_id, parent.prefix + name, copy(definition), config, settings, app_slug=slug, parent=parent)
+        parent.imports[name] = instance
+        _install(instance, find_app, settings, (*above, slug), home)

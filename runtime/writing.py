@@ -1,0 +1,168 @@
+"""The part of a frame that writes contexts: whose document, for how long, how large, and the switch of session."""
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from runtime.contexts import Cell
+from runtime.errors import ContextTooLarge, Forbidden, InvalidInstruction
+from runtime.native import CONTEXTS_UPDATED
+from runtime.values import UNDEFINED, copy, decode, encode
+from store.records import ContextKey, Topic
+
+if TYPE_CHECKING:
+    from runtime.frame import Frame
+    from runtime.instructions.step import Hidden
+
+_SWITCHES = (("session", ("id",)), ("user", ("id",)))
+_UNCHARGED = 4096
+
+
+class Writing:
+    """Mixed into `Frame`."""
+
+    __slots__ = ()
+
+    def write_context(self: Frame, context: str, path: tuple, op: str, value: Any) -> None | Awaitable[None]:
+        if context in ("$workspace", "secret"):
+            self.report("InvalidInstructionError", f"{context} cannot be written", {"variable": ".".join(map(str, (context, *path)))})
+            return None
+        if (context, path) in _SWITCHES and op == "replace":
+            return self._switch(value)
+        if value is UNDEFINED:
+            op, value = ("delete", None) if op == "replace" else (op, None)
+        cell = self._cell(context)
+        change = cell.write(op, path, value, self._end_of(context), self.settings.context_max_sizes.get(context))
+        if context == "config":
+            self._keep_config(path)
+        elif cell.persistent:
+            self.run.fact(change)
+        self._tell_written(context, path, op, change.value)
+        if cell.outgrown:
+            cell.outgrown = False
+            self.report("ContextTooLargeError", f"The {context} context exceeds its limit", {"context": context})
+        return None
+
+    def _cell(self: Frame, context: str) -> Cell:
+        match context:
+            case "global":
+                return self.space.global_cell
+            case "user":
+                return self.view.user
+            case "session":
+                self.view.session.live(self.clock.now())
+                return self.view.session
+            case "run":
+                return self.run.cell
+            case "socket":
+                self.socket.live(self.clock.now())
+                return self.socket
+        return self.instance.config_cell
+
+    def _end_of(self: Frame, context: str) -> int | None:
+        """When the document ends that is written now."""
+        now, settings = self.clock.now(), self.settings
+        match context:
+            case "session":
+                return self.view.session_end(now, settings.context_unauthenticated_session_expire_time)
+            case "run":
+                return now + int((settings.context_run_expire_time + settings.fetch_timeout) * 1000)
+            case "socket":
+                return now + int(settings.context_socket_expire_time * 1000)
+        return None
+
+    def _keep_config(self: Frame, path: tuple) -> None:
+        document = self.instance.config_cell.document
+        for key in [str(path[0])] if path else list(document):
+            self.run.fact(self.space.set_config(self.instance, key))
+
+    def _tell_written(self: Frame, context: str, path: tuple, op: str, body: bytes) -> None:
+        """`runtime.contexts.updated`: nobody may read it by default, so it is made only where an operator wants it."""
+        self.run.rev += 1
+        if self.settings.expose_context_updates:
+            shown = ".".join(map(str, path))
+            update = {"type": op, "context": context, "path": shown, "fullPath": f"{context}.{shown}".rstrip("."), "value": decode(body)}
+            self.native(CONTEXTS_UPDATED, {"updateId": self.uuid(), "rev": self.run.rev, "updates": [update]}, persistent=False)
+
+    # --- the session --------------------------------------------------------------------------------
+
+    def _switch(self: Frame, id: Any) -> None | Awaitable[None]:
+        """Go on as another session: its documents replace those of the present one for this branch of execution."""
+        if not isinstance(id, str) or not id or len(id) > 256:
+            raise InvalidInstruction("Invalid set instruction", {"variable": "session.id", "value": None if id is UNDEFINED else id})
+        if id == self.view.identity.session_id:
+            return None
+        return self._switched(id)
+
+    async def _switched(self: Frame, id: str) -> None:
+        self.run.flush()
+        services = self.run.services
+        identity = await services.identify(self.workspace, id, None)
+        if identity.is_login and self.settings.session_switch == "own" and identity.user_id != self.view.identity.user_id:
+            raise Forbidden("This session belongs to another user", {"sessionId": id})
+        view = await self.run.load_view(identity)
+        self.view.identity, self.view.user, self.view.session = view.identity, view.user, view.session
+
+    # --- memory -------------------------------------------------------------------------------------
+
+    def charge(self: Frame, value: Any) -> None:
+        """Count what local variables take. They are measured exactly only when the sum of what was written could be too much."""
+        kind = type(value)
+        if kind is str:
+            size = len(value)
+            if size < _UNCHARGED:
+                size = 64
+        elif kind is list or kind is dict:
+            size = 64 if not value else len(encode(value)) if len(value) > 16 else 1024
+        else:
+            size = 16
+        self._weight += size
+        limit = self.settings.context_max_sizes["local"]
+        if self._weight <= limit:
+            return
+        self._weight = sum(len(encode(v)) for k, v in self.locals.items() if k != "$http")
+        if self._weight > 2 * limit:
+            raise ContextTooLarge(f"Local variables would exceed {2 * limit} bytes", {"context": "local", "size": self._weight, "limit": limit})
+
+    # --- documents besides the contexts ---------------------------------------------------------------
+
+    async def hidden(self: Frame, name: str) -> Hidden:
+        key = ContextKey(self.workspace.id, "hidden", f"{name}:{self.instance.path}")
+        self.run.flush()
+        [cell] = await self.run.services.cells.load([key], self.clock.now())
+        return _HiddenDocument(self, cell)
+
+    async def join_topic(self: Frame, topic: str, user_ids: list[str] | None, *, create: bool, join: bool) -> None:
+        topics = self.space.topics
+        if topic not in topics:
+            if not create:
+                raise InvalidInstruction(f"Topic {topic!r} does not exist", {"topic": topic}, wire="PrismeError")
+            topics[topic] = set()
+            self.run.fact(Topic(self.workspace.id, topic, ""))
+            self.native("events.userTopics.created", {"topic": topic, **({"userIds": user_ids} if user_ids else {})})
+        users = user_ids or ([self.view.identity.user_id] if join and self.view.identity.user_id else [])
+        if join and not users:
+            raise InvalidInstruction("joinUserTopic needs a user", {"topic": topic}, wire="PrismeError")
+        for user in users:
+            if user not in topics[topic]:
+                topics[topic].add(user)
+                self.run.fact(Topic(self.workspace.id, topic, user))
+            if join:
+                self.native("events.userTopics.joined", {"topic": topic, "user": {"id": user}})
+        await self.leave()
+
+
+class _HiddenDocument:
+    """See `runtime.instructions.step.Hidden`."""
+
+    __slots__ = ("_frame", "_cell")
+
+    def __init__(self, frame: Frame, cell: Cell) -> None:
+        self._frame = frame
+        self._cell = cell
+
+    def read(self) -> dict[str, Any]:
+        return self._cell.document
+
+    def change(self, op: str, path: tuple, value: Any = None) -> None:
+        self._frame.run.fact(self._cell.write(op, path, copy(value), None, 10_000_000))
