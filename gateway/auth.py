@@ -1,0 +1,217 @@
+"""Who is calling: tokens, cookies, and the runs of this server that call it themselves."""
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiohttp import hdrs, web
+
+from gateway.limits import Proxies
+from gateway.tokens import Tokens
+from runtime.calls import NOBODY, Identity, Origin
+from runtime.clock import Clock
+from runtime.errors import Forbidden, Unauthenticated
+from runtime.sessions import Sessions, facts
+from store.records import Session
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+    from gateway.keys import Keys
+    from runtime.workspace import Workspace
+
+CORRELATION = web.RequestKey("correlation_id", str)
+"""The correlation id of a request: made at the door, replaced by that of the run that calls."""
+
+COOKIE = "access-token"
+LEGACY_HEADER = "x-prismeai-token"
+CSRF_HEADER = "x-prismeai-csrf-token"
+ADMIN = Identity(user_id="admin", session_id="at:admin", auth_data={})
+OWNER = "owner"
+
+_REMEMBERED = 10_000
+_LONGEST_TOKEN = 8192
+_LONGEST_CORRELATION_ID = 128
+_SAFE_METHODS = frozenset((hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS))
+
+
+class Credentials(NamedTuple):
+    """What a request proves. The last three are those of the run that makes the call, if one does."""
+
+    identity: Identity = NOBODY
+    is_ours: bool = False
+    """The Authorization header is for us; automations do not see it."""
+    correlation_id: str | None = None
+    workspace_id: str | None = None
+    depth: int = 0
+
+
+_NONE = Credentials()
+_EXPIRED = Credentials(is_ours=True)
+_ADMIN = Credentials(ADMIN, is_ours=True)
+
+
+class _Login(NamedTuple):
+    """A token that was verified before, and whom it named when its session was read last."""
+
+    session_id: str
+    expires_at: int | None
+    session: Session
+    credentials: Credentials
+
+
+class Auth:
+    """Tells who is calling. Verified tokens are remembered by their digest, so that no secret is compared letter by letter."""
+
+    def __init__(self, settings: Settings, keys: Keys, sessions: Sessions, clock: Clock) -> None:
+        self.tokens = Tokens(keys.signing, settings.runtime.api_url, clock)
+        self._admin = _digest(keys.admin_token)
+        self._csrf_key = keys.csrf
+        self._sessions = sessions
+        self._clock = clock
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._logins: dict[bytes, _Login] = {}
+        self._correlation_header = settings.runtime.correlation_id_header
+        self._trusts_correlation = not settings.overwrite_correlation_id_header
+
+    async def authenticate(self, request: web.Request, *, required: bool = False) -> Identity:
+        """Who is calling; `NOBODY` without credentials unless they are `required`."""
+        return (await self.credentials(request, required=required)).identity
+
+    async def origin(self, request: web.Request, *, required: bool = False) -> Origin:
+        """Where a request comes from, ready to be handed to the engine."""
+        return self.origin_of(request, await self.credentials(request, required=required))
+
+    async def credentials(self, request: web.Request, *, required: bool = False) -> Credentials:
+        """Raises `Unauthenticated` for a bad access token, and for missing credentials when they are `required`."""
+        headers = request.headers
+        authorization = headers.get(hdrs.AUTHORIZATION)
+        if authorization is not None and authorization[:7].lower() == "bearer ":
+            found = await self.identify(authorization[7:].strip())
+        elif LEGACY_HEADER in headers:
+            found = await self.identify(headers[LEGACY_HEADER].strip())
+        elif hdrs.COOKIE in headers:
+            found = await self._by_cookie(request)
+        else:
+            found = _NONE
+        if required and found.identity.user_id is None:
+            raise Unauthenticated("Credentials are required" if found is _NONE else "The credentials are no longer valid")
+        return found
+
+    async def identify(self, token: str) -> Credentials:
+        """Whom a token names; a login token that is invalid or over names nobody. Raises `Unauthenticated` for `at:` tokens
+        nobody has."""
+        digest = _digest(token)
+        if hmac.compare_digest(digest, self._admin):
+            return _ADMIN
+        login = self._logins.get(digest)
+        if login is None:
+            return await self._verify(token, digest)
+        if login.expires_at is None or login.expires_at > self._clock.now():
+            session = await self._sessions.find(login.session_id)
+            if session is login.session:
+                return login.credentials
+            if session is not None:
+                return self._remember(digest, session, login.expires_at)
+        self._logins.pop(digest, None)
+        return _EXPIRED
+
+    def origin_of(self, request: web.Request, credentials: Credentials) -> Origin:
+        """The origin of a request with these credentials; settles the request's correlation id."""
+        headers = request.headers
+        peer = request.remote
+        ip = self._proxies.caller(peer, headers.get(hdrs.X_FORWARDED_FOR)) if hdrs.X_FORWARDED_FOR in headers else peer
+        if credentials.correlation_id is not None:
+            request[CORRELATION] = credentials.correlation_id
+        elif self._trusts_correlation and (theirs := headers.get(self._correlation_header)) and _is_sane(theirs):
+            request[CORRELATION] = theirs
+        path = request.path
+        host = headers.get(hdrs.HOST, "")
+        return Origin(request[CORRELATION], credentials.identity, ip, None,
+                      {"method": request.method, "path": path, "hostname": host.partition(":")[0],
+                       "originalUrl": path, "ip": ip},
+                      credentials.depth, credentials.workspace_id)
+
+    def address(self, request: web.Request) -> str | None:
+        """The caller's address, seen through trusted proxies."""
+        return self._proxies.caller(request.remote, request.headers.get(hdrs.X_FORWARDED_FOR))
+
+    def role_in(self, workspace: Workspace, identity: Identity) -> str | None:
+        """The caller's role in a workspace; None for those who have none."""
+        user_id = identity.user_id
+        if user_id is None:
+            return None
+        return OWNER if user_id == workspace.owner or user_id == ADMIN.user_id else None
+
+    def member(self, workspace: Workspace, identity: Identity) -> Identity:
+        """The same caller with the role filled in."""
+        role = self.role_in(workspace, identity)
+        return identity if role is identity.role else replace(identity, role=role)
+
+    def mint_internal(self, identity: Identity, correlation_id: str, workspace_id: str, depth: int) -> str:
+        """A token for a run that calls this server; it lives for ten seconds."""
+        return self.tokens.run(identity, correlation_id, workspace_id, depth)
+
+    def csrf_token(self, session_id: str) -> str:
+        """What a page must send along with its cookie."""
+        return hmac.new(self._csrf_key, session_id.encode(), hashlib.sha256).hexdigest()
+
+    async def _by_cookie(self, request: web.Request) -> Credentials:
+        token = request.cookies.get(COOKIE)
+        if not token:
+            return _NONE
+        found = (await self.identify(token))._replace(is_ours=False)      # the header beside it is somebody else's
+        session_id = found.identity.session_id
+        if session_id is not None and request.method not in _SAFE_METHODS:
+            given = request.headers.get(CSRF_HEADER, "")
+            if not hmac.compare_digest(given.encode(), self.csrf_token(session_id).encode()):
+                raise Forbidden(f"A call with a cookie needs the header {CSRF_HEADER}, whose value GET /v2/me gives")
+        return found
+
+    async def _verify(self, token: str, digest: bytes) -> Credentials:
+        if token.startswith("at:"):
+            raise Unauthenticated("Invalid access token")
+        claims = self.tokens.read(token) if token.count(".") == 2 and len(token) <= _LONGEST_TOKEN else None
+        if claims is None:
+            return _NONE
+        expires = claims.get("exp")
+        expires_at = expires * 1000 if expires is not None else None
+        if expires_at is not None and expires_at <= self._clock.now():
+            return _EXPIRED
+        if "correlationId" in claims:
+            return await self._of_run(claims)
+        session = await self._sessions.find(claims["prismeaiSessionId"])
+        return self._remember(digest, session, expires_at) if session is not None else _EXPIRED
+
+    async def _of_run(self, claims: dict[str, Any]) -> Credentials:
+        """A run calls: the identity it started with, in the same run, one step deeper."""
+        user_id, session_id = claims.get("sub"), claims.get("prismeaiSessionId")
+        if user_id is None:
+            identity = NOBODY
+        elif user_id == ADMIN.user_id:
+            identity = ADMIN
+        else:
+            session = await self._sessions.find(session_id) if session_id else None
+            identity = identity_of(session) if session is not None else Identity(user_id, session_id, is_login=False)
+        return Credentials(identity, True, claims["correlationId"], claims["workspaceId"], claims["depth"])
+
+    def _remember(self, digest: bytes, session: Session, expires_at: int | None) -> Credentials:
+        credentials = Credentials(identity_of(session), is_ours=True)
+        if len(self._logins) >= _REMEMBERED:
+            del self._logins[next(iter(self._logins))]
+        self._logins[digest] = _Login(session.id, expires_at, session, credentials)
+        return credentials
+
+
+def identity_of(session: Session) -> Identity:
+    body = facts(session)
+    return Identity(session.user_id, session.id, session.expires_at, body.get("email"), body.get("authData"))
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _is_sane(correlation_id: str) -> bool:
+    return len(correlation_id) <= _LONGEST_CORRELATION_ID and correlation_id.isascii() and correlation_id.isprintable()

@@ -1,0 +1,53 @@
+"""Login tokens and the short-lived tokens of runs: signed, verified, nothing else."""
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from runtime.calls import Identity
+from runtime.clock import Clock
+
+_RUN_TOKEN_SECONDS = 10
+
+
+class Tokens:
+    """JSON web tokens of this installation. The library is imported when the first one is seen."""
+
+    def __init__(self, key: bytes, audience: str, clock: Clock) -> None:
+        self._secret = key
+        self._audience = audience
+        self._clock = clock
+
+    def login(self, user_id: str, session_id: str, expires_at: int | None) -> str:
+        claims: dict[str, Any] = {"sub": user_id, "prismeaiSessionId": session_id}
+        if expires_at is not None:
+            claims["exp"] = expires_at // 1000
+        return self._sign(claims)
+
+    def run(self, identity: Identity, correlation_id: str, workspace_id: str, depth: int) -> str:
+        """What an automation shows its own server: who it acts for, and in which run."""
+        claims: dict[str, Any] = {"correlationId": correlation_id, "workspaceId": workspace_id, "depth": depth,
+                                  "exp": self._clock.now() // 1000 + _RUN_TOKEN_SECONDS}
+        if identity.user_id is not None:
+            claims |= {"sub": identity.user_id, "prismeaiSessionId": identity.session_id, "isLogin": identity.is_login}
+        return self._sign(claims)
+
+    def read(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token signed here, expired ones included; None for anything else."""
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
+        except (JoseError, ValueError, TypeError):
+            return None
+        return claims if claims.get("aud") == self._audience == claims.get("iss") else None
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        from joserfc import jwt
+        claims |= {"iat": self._clock.now() // 1000, "aud": self._audience, "iss": self._audience}
+        return jwt.encode({"alg": "HS256"}, claims, self._key)
+
+    @cached_property
+    def _key(self) -> Any:
+        from joserfc.jwk import OctKey
+        return OctKey.import_key(self._secret)

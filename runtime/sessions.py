@@ -1,0 +1,83 @@
+"""Logins: who opened which session, until when, and who must hear that it ended."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runtime.clock import Clock
+from runtime.errors import InvalidRequest
+from runtime.ids import Ids
+from runtime.values import decode, encode
+from store.protocol import Store
+from store.records import Session, SessionEnded
+
+_REMEMBERED = 10_000
+_FRESH_SECONDS = 5.0
+"""A logout on another node is noticed here after at most this long."""
+
+Listener = Callable[[str], None]
+
+
+class Sessions:
+    """Login sessions, kept by the store and remembered for a few seconds."""
+
+    def __init__(self, store: Store, clock: Clock, ids: Ids, *, max_age_seconds: float = 2_592_000) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._max_age = max_age_seconds
+        self._remembered: dict[str, tuple[float, Session]] = {}
+        self._listeners: list[Listener] = []
+
+    def on_end(self, listener: Listener) -> None:
+        """`listener` is called with the id of every session that is logged out on this node."""
+        self._listeners.append(listener)
+
+    async def open_anonymous(self, expires_after: float | None = None) -> Session:
+        """A new user and its session, durable. `expires_after` seconds may shorten the life, never stretch it."""
+        if expires_after is not None and not (type(expires_after) in (int, float) and 0 < expires_after < float("inf")):
+            raise InvalidRequest("expiresAfter must be a number of seconds above 0",
+                                 [{"path": "expiresAfter", "message": "must be a number of seconds above 0"}])
+        now = self._clock.now()
+        expires_at = now + int(1000 * min(self._max_age, expires_after or self._max_age))
+        user_id = self._ids.uuid()
+        body: dict[str, Any] = {"userId": user_id, "firstName": f"anonymous-{user_id[:8]}",
+                                "authData": {"anonymous": {"expiresAt": expires_at} if expires_after else {}}}
+        session = Session(self._ids.uuid(), user_id, expires_at, encode(body))
+        await self._store.commit([session])
+        self._remember(session)
+        return session
+
+    async def find(self, session_id: str) -> Session | None:
+        """The session, unless it ended or was never a login."""
+        remembered = self._remembered.get(session_id)
+        if remembered is not None:
+            until, session = remembered
+            if self._clock.monotonic() < until and _lives(session, self._clock.now()):
+                return session
+            del self._remembered[session_id]
+        found = await self._store.session(session_id, self._clock.now())
+        if found is not None:
+            self._remember(found)
+        return found
+
+    async def end(self, session_id: str) -> None:
+        """Log out: durable first, then everybody who listens hears of it."""
+        await self._store.commit([SessionEnded(session_id)])
+        self._remembered.pop(session_id, None)
+        for listener in tuple(self._listeners):
+            listener(session_id)
+
+    def _remember(self, session: Session) -> None:
+        if len(self._remembered) >= _REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[session.id] = (self._clock.monotonic() + _FRESH_SECONDS, session)
+
+
+def _lives(session: Session, now: int) -> bool:
+    return session.expires_at is None or session.expires_at > now
+
+
+def facts(session: Session) -> dict[str, Any]:
+    """What a session says about its user: `userId`, `firstName`, `authData`, …"""
+    return decode(session.body)
