@@ -70,6 +70,8 @@ class Call:
     variables: dict[str, Any]
     origin: Origin
     response: Response
+    raw_body: bytes = b""
+    """As it was sent; automations that declare an argument `rawBody` get it as text."""
 
 
 @dataclass(slots=True)

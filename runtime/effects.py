@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.clock import iso
 from runtime.envelope import LiveEvent, check_name, custom, native
 from runtime.errors import AutomationsError, VariableNameError
-from runtime.events import HOST
+from runtime.events import HOST, durable
 from runtime.native import ERROR, EXECUTED
 from runtime.redaction import Redactor
 from runtime.values import UNDEFINED, encode
@@ -57,15 +57,15 @@ class Effects:
         return self._accepted(*self.run.flush_event())
 
     async def _accepted(self: Frame, committed: Future[int], live: LiveEvent) -> dict[str, Any]:
-        await asyncio.shield(committed)
+        await durable(committed)
         return live.event
 
-    def report(self: Frame, error: str, message: str, details: Any = None) -> None:
+    def report(self: Frame, error: str, message: str, details: Any = None, *, prefixed: bool = False) -> None:
         payload = {"error": error, "message": message, **({"details": details} if details is not None else {})}
         run = self.run
         if run.redactor is not None:
             payload = run.redactor.redact(payload)
-        run.draft(native(self.instance.prefix + ERROR, self.source(), payload, limit=self.settings.broker_emit_maxlen))
+        run.draft(native(self.instance.prefix + ERROR if prefixed else ERROR, self.source(), payload, limit=self.settings.broker_emit_maxlen))
 
     def fail(self: Frame, error: AutomationsError) -> None:
         """The one `error` event of a failed run. Its source names the automation that threw."""
@@ -139,8 +139,8 @@ class Effects:
 
     async def leave(self: Frame) -> None:
         committed = self.run.flush()
-        if committed is not None and not (committed.done() and not committed.cancelled() and committed.exception() is None):
-            await asyncio.shield(committed)
+        if committed is not None:
+            await durable(committed)
 
     async def rest(self: Frame) -> None:
         self.run.flush()

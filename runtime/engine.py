@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from runtime.calls import NOBODY, Call, Identity, NewEvent, Origin, Response
@@ -12,7 +12,7 @@ from runtime.clock import Clock, iso
 from runtime.contexts import Cells
 from runtime.envelope import LiveEvent
 from runtime.errors import NotFound
-from runtime.events import Bus, Listener
+from runtime.events import Bus, Listener, durable
 from runtime.feed import Feed
 from runtime.ids import Ids
 from runtime.language.automation import Automation
@@ -33,6 +33,7 @@ from store.records import Delivered, StoredEvent, Tick
 
 _log = logging.getLogger("motorik.engine")
 _INTERACTION = "runtime.interactions.triggered"
+_UNLOAD_SECONDS = 5
 
 
 class Engine:
@@ -69,7 +70,7 @@ class Engine:
             if space is not None:
                 space.topics.setdefault(topic.topic, set()).update({topic.user_id} if topic.user_id else ())
         await self._redeliver()
-        self._tasks.add(asyncio.create_task(self._scheduler.run()))
+        self._hold(self._scheduler.run())
 
     async def stop(self, grace_seconds: float) -> None:
         """Start nothing more, let what runs end, within the grace period."""
@@ -114,6 +115,8 @@ class Engine:
         arguments = {**variables, "pathParams": parameters} if parameters else dict(variables)
         if first:
             arguments["$http"] = call.response
+        if "rawBody" in (automation.document.get("arguments") or ()):
+            arguments["rawBody"] = call.raw_body.decode("utf-8", "replace")
         return self._begin(run, Start(automation, arguments, call.origin, {"type": "endpoint", "value": endpoint}, call.origin.depth + 1,
                                       reply=Reply(), announce=announce))
 
@@ -138,10 +141,8 @@ class Engine:
             reply.ended = asyncio.get_running_loop().create_future()
             await reply.ended
         value = copy(reply.value)
-        if reply.committed is not None and not reply.committed.done():
-            await asyncio.shield(reply.committed)
-        elif reply.committed is not None:
-            reply.committed.result()
+        if reply.committed is not None:
+            await durable(reply.committed)
         error = reply.error
         if error is None:
             return value
@@ -172,9 +173,15 @@ class Engine:
 
     def _dispatch(self, space: Space, live: LiveEvent, listeners: Sequence[Listener]) -> None:
         """Start the automations that listen to a committed event, in the order they were declared."""
-        source = live.draft.source
-        self._deliver(space, live.id, live.type, live.body, source, listeners,
-                      announces=not live.draft.chained and live.type != _INTERACTION)
+        announces = not live.draft.chained and live.type != _INTERACTION
+        if space.global_cell is not None:
+            self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
+        else:
+            self._hold(self._open_and_deliver(space, live, listeners, announces))
+
+    async def _open_and_deliver(self, space: Space, live: LiveEvent, listeners: Sequence[Listener], announces: bool) -> None:
+        await space.open(self._services.cells, self.clock.now())
+        self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
 
     def _deliver(self, space: Space, event_id: str, type: str, body: bytes, source: dict[str, Any], listeners: Sequence[Listener],
                  *, announces: bool) -> None:
@@ -233,10 +240,19 @@ class Engine:
             self._adopt(new, {})
         elif old is not None:
             self._scheduler.forget(old.id)
-            self._services.cells.forget(old.id)
-            for callback in self._on_deleted:
-                callback(old.id)
-            self._spaces.pop(old.id, None)
+            self._hold(self._unload(self._spaces.pop(old.id, None)))
+
+    async def _unload(self, space: Space | None) -> None:
+        """The runs that the deletion set off still end; then sockets are told and memory is freed."""
+        if space is None:
+            return
+        deadline = self.clock.monotonic() + _UNLOAD_SECONDS
+        await asyncio.sleep(0)
+        while self._supervisor.is_running(space) and self.clock.monotonic() < deadline:
+            await self.clock.sleep(0.05)
+        self._services.cells.forget(space.id)
+        for callback in self._on_deleted:
+            callback(space.id)
 
     def _adopt(self, workspace: Workspace, ticks: dict[tuple[str, str], int]) -> None:
         space = self._spaces.get(workspace.id)
@@ -288,6 +304,11 @@ class Engine:
     def _may_enter(self, origin: Origin) -> bool:
         """A call from an automation to its own server never queues behind the run that waits for it."""
         return origin.depth > 0 or self._supervisor.may_enter()
+
+    def _hold(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, space: Space, origin: Origin) -> Run:
         if origin.depth or not origin.is_new:

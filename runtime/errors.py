@@ -138,6 +138,15 @@ class TimedOut(RunFailed):
     wire = "TimeoutError"
 
 
+class Internal(RunFailed):
+    """A fault of ours. What happened stands in the log, the caller learns that it is not theirs."""
+
+    wire = "Internal"
+
+    def __init__(self) -> None:
+        super().__init__("Internal server error")
+
+
 class FetchFailed(RunFailed):
     """The network, not an HTTP status: an address that is refused, a name that does not resolve, a connection lost."""
 

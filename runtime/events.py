@@ -5,6 +5,7 @@ event, in turn, ends waits, starts automations and reaches the live feed.
 """
 from __future__ import annotations
 
+import asyncio
 import logging
 from asyncio import Future
 from collections.abc import Callable, Sequence
@@ -13,12 +14,15 @@ from typing import Any
 from runtime.calls import NewEvent, Origin
 from runtime.clock import Clock, iso
 from runtime.envelope import Draft, LiveEvent, custom, native
-from runtime.errors import InvalidEvent
+from runtime.errors import InvalidEvent, TooBusy
 from runtime.ids import Ids
 from runtime.language.automation import Automation
 from runtime.settings import RuntimeSettings
 from runtime.space import Space
+from runtime.triggers import TriggerIndex
+from runtime.triggers.event import EventIndex
 from runtime.waits import PendingWait
+from store.errors import StoreError
 from store.protocol import Store
 from store.records import Delivery, Event, Fact
 
@@ -57,14 +61,15 @@ class Bus:
         """Called when a batch of a workspace could not be committed: what its memory holds is ahead of the store."""
 
     def hand_over(self, space: Space, drafts: Sequence[Draft], facts: Sequence[Fact],
-                  on_commit: Callable[[], None] | None = None,
+                  on_commit: Callable[[], None] | None = None, *, triggers: TriggerIndex | None = None,
                   on_told: Callable[[], None] | None = None) -> tuple[Future[int], list[LiveEvent]]:
         """Give one batch to the store. What it causes happens when the future is done, before anybody who awaits it goes on:
         `on_commit` is called first, if it was committed, and `on_told` last in any case."""
         now = self._last = max(self._clock.now(), self._last)
         created_at = iso(now) if drafts else ""
         batch = list(facts)
-        accepted = [self._accept(space, draft, now, created_at, batch) for draft in drafts]
+        index = (triggers or space.workspace.triggers).events
+        accepted = [self._accept(space, index, draft, now, created_at, batch) for draft in drafts]
         future = self._store.commit(batch) if batch else _settled()
         future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told))
         return future, [one.live for one in accepted]
@@ -75,12 +80,8 @@ class Bus:
         `on_commit` puts in place. Raises `InvalidEvent` for the first event that cannot be, and then accepts none."""
         space = self.spaces.get(workspace.id) or Space(workspace, self._clock, self._settings)
         drafts = [self._draft(workspace, event, origin, native) for event in events]
-        before, space.workspace = space.workspace, workspace
-        try:
-            future, live = self.hand_over(space, drafts, facts, on_commit)
-        finally:
-            space.workspace = before
-        await future
+        future, live = self.hand_over(space, drafts, facts, on_commit, triggers=workspace.triggers)
+        await durable(future)
         return live
 
     def _draft(self, workspace: Any, event: NewEvent, origin: Origin, is_native: bool) -> Draft:
@@ -100,7 +101,7 @@ class Bus:
         source.pop("http", None)
         return custom(event.type, source, event.payload, event.target, event.options, limit=limit, chained=False)
 
-    def _accept(self, space: Space, draft: Draft, now: int, created_at: str, batch: list[Fact]) -> Accepted:
+    def _accept(self, space: Space, triggers: EventIndex, draft: Draft, now: int, created_at: str, batch: list[Fact]) -> Accepted:
         """Give the event its id, and put it and its deliveries into the batch."""
         id = self._ids.event_id(now)
         body = draft.accepted(id, created_at)
@@ -111,7 +112,6 @@ class Bus:
             batch.append(Event(space.id, id, draft.type, now, source["correlationId"], source.get("sessionId"), body))
         if cancelled:
             return Accepted(live, waits, ())
-        triggers = space.workspace.triggers.events
         automations = triggers.native(draft.type, source.get("appInstanceFullSlug", "")) if draft.native else triggers.custom(draft.type)
         if not automations:
             return Accepted(live, waits, ())
@@ -134,6 +134,7 @@ class Bus:
         else:
             if on_commit is not None:
                 on_commit()
+                space = self.spaces.get(space.id, space)
             self._tell(space, accepted, done.result())
         if on_told is not None:
             on_told()
@@ -152,10 +153,19 @@ class Bus:
             space.feed.publish(live)
 
 
+async def durable(committed: Future[int]) -> None:
+    """Wait for a batch. Being cancelled cancels the wait, never the batch. Raises `TooBusy` when it was not written."""
+    try:
+        if committed.done():
+            committed.result()
+        else:
+            await asyncio.shield(committed)
+    except StoreError as error:
+        raise TooBusy("The server cannot store anything at the moment", {"reason": type(error).__name__, "retryAfter": 1}) from error
+
+
 def _settled() -> Future[int]:
     """For a batch of volatile events alone: there is nothing to write."""
-    import asyncio
-
     future: Future[int] = asyncio.get_running_loop().create_future()
     future.set_result(0)
     return future

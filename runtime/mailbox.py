@@ -55,7 +55,7 @@ class Actor:
             try:
                 pending = self.receive(message)
             except Exception:                             # an edge: whatever fails here is one message, not the actor
-                _log.exception("a message failed: %r", message)
+                _log.exception("a %s message failed", type(message).__name__)
                 continue
             if pending is not None:
                 asyncio.ensure_future(self._after(pending))

@@ -6,6 +6,7 @@ facts (events, context changes) are buffered, and handed to the store before the
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import Future, Task
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 from runtime.calls import NOBODY, Identity, Origin
 from runtime.contexts import Cell
 from runtime.envelope import Draft, LiveEvent
-from runtime.errors import AutomationsError, OverBudget
+from runtime.errors import AutomationsError, Internal, OverBudget
 from runtime.frame import Frame
 from runtime.language.automation import Automation
 from runtime.mailbox import Actor
@@ -25,6 +26,7 @@ from runtime.values import UNDEFINED
 from runtime.view import View
 from store.records import ContextKey, Delivered, Fact
 
+_log = logging.getLogger("motorik.run")
 _SLICE = 2000
 """Instructions between two looks at whether others wait for the loop: a millisecond or two."""
 
@@ -150,6 +152,9 @@ class Run(Actor):
         except AutomationsError as error:
             self.note(Finished(frame, start, error))
             return
+        except Exception:                                 # an edge: one frame fails, its run and its neighbours go on
+            self.note(Finished(frame, start, self._fault()))
+            return
         if hasattr(pending, "__await__"):
             self.hold(self._carry_on(frame, start, pending))
         else:
@@ -161,14 +166,21 @@ class Run(Actor):
             await pending
         except AutomationsError as failure:
             error = failure
+        except Exception:
+            error = self._fault()
         except asyncio.CancelledError:
             self.note(Finished(frame, start, AutomationsError("The run was interrupted", {"reason": "shutdown"})))
             raise
         self.note(Finished(frame, start, error))
 
+    def _fault(self) -> AutomationsError:
+        _log.exception("an automation of workspace %s failed by a fault of the server", self.space.id)
+        return Internal()
+
     def _close_frame(self, finished: Finished) -> None:
         """The run's last facts and the end of its delivery are one batch."""
         start, error = finished.start, finished.error
+        self.open -= 1
         if error is not None:
             finished.frame.fail(error)
         if start.delivery_id is not None:
@@ -177,7 +189,6 @@ class Run(Actor):
         if start.reply is not None:
             start.reply.value, start.reply.error, start.reply.committed = finished.frame.value, error, committed
             start.reply.close()
-        self.open -= 1
         self._rest_in_peace()
 
     def _cancel(self, reason: str) -> None:

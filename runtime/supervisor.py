@@ -31,6 +31,9 @@ class Supervisor:
     def open_runs(self) -> int:
         return sum(1 for run in self._runs.values() if run.open)
 
+    def is_running(self, space: Space) -> bool:
+        return any(run.open for (workspace_id, _), run in self._runs.items() if workspace_id == space.id)
+
     def find(self, space: Space, correlation_id: str) -> Run | None:
         return self._runs.get((space.id, correlation_id))
 

@@ -23,7 +23,8 @@ def build(body: Any, at: At, c: Any) -> Step:
         if data is None or data is UNDEFINED:
             data = {}
         elif type(data) is not dict:
-            frame.report("InvalidEventError", f"Event payload must be an object, received {_kind(data)}", {"event": name, "payload": data})
+            frame.report("InvalidEventError", f"Event payload must be an object, received {_kind(data)}", {"event": name, "payload": data},
+                         prefixed=True)
             return None
         if store is None:
             frame.publish(name, data, target(frame), options(frame))

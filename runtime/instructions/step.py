@@ -91,8 +91,8 @@ class Frame(Protocol):
     def native(self, type: str, payload: dict[str, Any]) -> None:
         """Buffer a native event."""
 
-    def report(self, error: str, message: str, details: Any = None) -> None:
-        """Buffer an `error` event about something that does not stop the run."""
+    def report(self, error: str, message: str, details: Any = None, *, prefixed: bool = False) -> None:
+        """Buffer an `error` event about something that does not stop the run; `prefixed` by the path of the app instance."""
 
     def wait_for(self, patterns: list[dict[str, Any]], timeout: float) -> Awaitable[dict[str, Any] | None]:
         """Registered when this returns; the awaitable gives the first matching event, or None when time is up."""
