@@ -1,0 +1,111 @@
+"""Events over HTTP: produce, search, export; and the door to the live feed, which has the same address."""
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from gateway import event_stream, wire
+from gateway.cursors import position_of
+from gateway.errors import invalid
+from gateway.intake import new_events
+from gateway.open_feeds import OpenFeeds
+from gateway.rights import Rights
+from gateway.sockets import Sockets
+from runtime.access import readable
+from runtime.errors import NotFound
+from runtime.filters import MAX_LIMIT, parse_search
+from runtime.values import decode
+from store.query import All, EventQuery
+from store.records import StoredEvent
+
+_PATH = "/v2/workspaces/{workspace_id}/events"
+_EVENT_STREAM = "text/event-stream"
+_OWN_KEYS = frozenset(("access_token",))
+_EXPORT_KEYS = frozenset(("access_token", "format", "page", "limit", "sort"))
+_EXPORTS = {"ndjson": ("application/x-ndjson; charset=utf-8", b"", b"\n", b"\n"),
+            "json": ("application/json; charset=utf-8", b"[", b",\n", b"]")}
+"""Format → content type, what comes first, between two events, and last."""
+
+
+def add_routes(gateway: Any, router: web.UrlDispatcher) -> OpenFeeds:
+    """The routes of this module. What is returned knows every open feed, for the shutdown to drain."""
+    events = _Events(gateway)
+    router.add_get(_PATH, events.get, allow_head=False)
+    router.add_post(_PATH, events.post)
+    router.add_get(_PATH + "/export", events.export, allow_head=False)
+    return events.feeds
+
+
+class _Events:
+    def __init__(self, gateway: Any) -> None:
+        self.feeds = OpenFeeds(gateway)
+        self._gateway = gateway
+        self._sockets = Sockets(gateway, self.feeds)
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        workspace_id = self._workspace(request).id
+        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+            return await self._sockets.serve(request, workspace_id)
+        if _EVENT_STREAM in request.headers.get(hdrs.ACCEPT, ""):
+            return await event_stream.serve(self._gateway, self.feeds, request, workspace_id)
+        query = await self._query(request, workspace_id, ignored=_OWN_KEYS)
+        return _page(await self._gateway.engine.search(query))
+
+    async def post(self, request: web.Request) -> web.Response:
+        workspace, origin = self._workspace(request), await self._gateway.auth.origin(request)
+        try:
+            document = decode(await request.read())
+        except ValueError:
+            raise invalid("The body is not JSON", "body") from None
+        events = new_events(document)
+        origin = replace(origin, identity=self._gateway.auth.member(workspace, origin.identity))
+        accepted = await self._gateway.engine.accept(workspace.id, events, origin) if events else []
+        return web.Response(body=b"[%b]" % b",".join(event.body for event in accepted), headers={hdrs.CONTENT_TYPE: wire.JSON})
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """All matches, oldest first, as fast as the reader takes them and for as long as it is there."""
+        workspace_id, format = self._workspace(request).id, request.query.get("format") or "ndjson"
+        if format not in _EXPORTS:
+            raise invalid('format should be "ndjson" or "json"', "format")
+        content_type, opening, between, closing = _EXPORTS[format]
+        query = await self._query(request, workspace_id, ignored=_EXPORT_KEYS)
+        query = replace(query, ascending=True, limit=MAX_LIMIT)
+        rows = await self._gateway.engine.search(query)
+        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: content_type})
+        await response.prepare(request)
+        try:
+            await response.write(opening + between.join(row.body for row in rows))
+            while len(rows) == query.limit:
+                query = replace(query, after=rows[-1].position)
+                rows = await self._gateway.engine.search(query)
+                await response.write(b"".join(between + row.body for row in rows))
+            await response.write(closing if rows or query.after or format == "json" else b"")
+        except ConnectionError:
+            pass                                         # the reader is gone: nothing is left to be said
+        return response
+
+    def _workspace(self, request: web.Request) -> Any:
+        workspace_id = request.match_info["workspace_id"]
+        workspace = self._gateway.engine.catalog.get(workspace_id)
+        if workspace is None:
+            raise NotFound("Workspace not found", {"workspaceId": workspace_id})
+        return workspace
+
+    async def _query(self, request: web.Request, workspace_id: str, *, ignored: frozenset[str]) -> EventQuery:
+        """What the caller asks for and may read, as one query: a page is full when there is enough to read."""
+        identity = await self._gateway.auth.authenticate(request)
+        query, after_id, before_id = parse_search(workspace_id, request.query.items(), ignored=ignored)
+        reader = Rights(self._gateway, workspace_id, identity).reader_with_topics()
+        engine = self._gateway.engine
+        return replace(query, where=All((query.where, readable(reader))),
+                       after=await position_of(engine, workspace_id, after_id) if after_id else None,
+                       before=await position_of(engine, workspace_id, before_id) if before_id else None)
+
+
+def _page(rows: list[StoredEvent]) -> web.Response:
+    """`{result: {events, cursor}}`: the stored bytes as they are."""
+    cursor = b',"cursor":"%d"' % rows[-1].position if rows else b""
+    body = b'{"result":{"events":[%b]%b}}' % (b",".join(row.body for row in rows), cursor)
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: wire.JSON})
