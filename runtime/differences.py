@@ -1,8 +1,8 @@
 """Which native events tell that a definition changed. An edit that changes nothing has none. Pure."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from runtime.calls import NewEvent
 from runtime.definitions import KEYED, Definition, Revision, same
@@ -47,6 +47,11 @@ def of_deletion(old: Revision) -> list[NewEvent]:
     instances = (old.definition.get("imports") or {}).items()
     return [NewEvent("workspaces.deleted", {"workspaceId": old.id, "workspaceSlug": old.slug}),
             *(_instance(_Member(slug, slug, imported, None)) for slug, imported in instances)]
+
+
+def of_import(new: Revision, imported: Sequence[str], removed: Sequence[str]) -> NewEvent:
+    """The end of an import, after the events about what it changed."""
+    return NewEvent("workspaces.imported", {"workspace": new.summary(), "files": imported, "deleted": removed, "errors": []})
 
 
 def _began(new: Revision) -> list[NewEvent]:

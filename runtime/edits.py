@@ -1,27 +1,38 @@
-"""Edits of one part of a definition: what it becomes, and the fragment that has to be checked. Pure; nothing is changed in place."""
+"""Edits of a definition: what it becomes. Pure; what comes in is checked, and nothing is changed in place."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from runtime import slugs
-from runtime.definitions import KEYED, Definition, FindPublication, own
+from runtime.definitions import (
+    KEYED,
+    Definition,
+    FindPublication,
+    kept_form,
+    members,
+    own,
+)
 from runtime.errors import AlreadyUsed, InvalidRequest, InvalidSlug, NotFound
+from runtime.language.check import check_workspace
 
 _INSTANCE_KEYS = ("appSlug", "appVersion", "config", "disabled", "labels")
+_LASTING = ("id", "slug")
+"""What a workspace has for as long as it lives, though the slug may change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A definition after an edit. Only `fragment` is new in it; the rest was checked when it came in."""
+    """A definition after an edit."""
 
     definition: Definition
-    fragment: Definition
     slug: str = ""
     """Of the member that was edited."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """New slug → old slug."""
+    removed: Sequence[str] = ()
+    """The parts that an import left out, by the names of their files."""
 
 
 Edit = Callable[[Definition], Edited]
@@ -29,17 +40,38 @@ Edit = Callable[[Definition], Edited]
 
 def patch(changes: Any) -> Edit:
     """Replace root sections one by one; null removes one."""
-    changes = _object(changes)
+    changes = as_object(changes)
+    removed = {key for key, value in changes.items() if value is None and key not in _LASTING}
 
     def edit(definition: Definition) -> Edited:
-        merged = {key: value for key, value in {**definition, **changes}.items() if value is not None}
-        return Edited(merged, {key: value for key, value in merged.items() if key in changes or key not in KEYED})
+        checked({**{key: value for key, value in definition.items() if key not in KEYED}, **changes})
+        merged = {**definition, **kept_form(changes)}
+        return Edited({key: value for key, value in merged.items() if key not in removed})
+    return edit
+
+
+def replace(document: Definition) -> Edit:
+    """A whole document in the place of the definition. Without rules of its own it leaves those of the workspace in force: a
+    document that says nothing about who may do what must not open or close anything."""
+    def edit(definition: Definition) -> Edited:
+        kept = {key: definition[key] for key in ("id", "name", "slug", "security") if key in definition}
+        replaced = {**kept, **document}
+        left = set(members(replaced))
+        return Edited(replaced, removed=[part for part in members(definition) if part not in left])
+    return edit
+
+
+def overlay(document: Definition) -> Edit:
+    """The sections of a document over those that are there, keyed ones member by member."""
+    def edit(definition: Definition) -> Edited:
+        sections = {section: {**(definition.get(section) or {}), **document[section]} for section in KEYED if section in document}
+        return Edited({**definition, **document, **sections})
     return edit
 
 
 def configure(changes: Any, *, replace: bool = False) -> Edit:
     """Merge the root keys of `config.value`, or take a whole new config. `schema` is replaced where it is given."""
-    changes = _object(changes)
+    changes = as_object(changes)
     if not changes.keys() & {"value", "schema"}:
         raise InvalidRequest("A config has the keys value and schema", [{"path": "value", "message": "is required"}])
 
@@ -51,7 +83,7 @@ def configure(changes: Any, *, replace: bool = False) -> Edit:
 
 def add_automation(body: Any) -> Edit:
     """A new automation; its slug is made from its name unless it brings one. Arguments are validated unless it says otherwise."""
-    automation = _object(body)
+    automation = as_object(body)
     if not slugs.label(automation.get("name")).strip():
         raise InvalidRequest("An automation needs a name", [{"path": "name", "message": "is required"}])
     wanted = automation.pop("slug", None)
@@ -66,7 +98,7 @@ def add_automation(body: Any) -> Edit:
 
 def replace_automation(old_slug: str, body: Any) -> Edit:
     """A whole automation in the place of another; a slug of its own renames it."""
-    automation = _object(body)
+    automation = as_object(body)
     slug = automation.pop("slug", None) or old_slug
 
     def edit(definition: Definition) -> Edited:
@@ -80,13 +112,13 @@ def remove(section: str, slug: str) -> Edit:
     def edit(definition: Definition) -> Edited:
         member(definition, section, slug)
         rest = {key: value for key, value in definition[section].items() if key != slug}
-        return Edited({**definition, section: rest}, {}, slug)
+        return Edited({**definition, section: rest}, slug)
     return edit
 
 
 def install(body: Any, find: FindPublication) -> Edit:
     """A new app instance. Its app and version have to be there; later they may go, and the workspace still loads."""
-    body = _object(body)
+    body = as_object(body)
     app_slug = body.get("appSlug")
     if type(app_slug) is not str or not app_slug:
         raise InvalidRequest("An app instance needs the slug of its app", [{"path": "appSlug", "message": "is required"}])
@@ -100,7 +132,7 @@ def install(body: Any, find: FindPublication) -> Edit:
 
 def configure_instance(old_slug: str, changes: Any, find: FindPublication) -> Edit:
     """Replace the keys of an instance that are given; null removes one, a slug of its own renames it."""
-    changes = _object(changes)
+    changes = as_object(changes)
     slug = changes.get("slug") or old_slug
 
     def edit(definition: Definition) -> Edited:
@@ -114,7 +146,7 @@ def configure_instance(old_slug: str, changes: Any, find: FindPublication) -> Ed
 
 def merge_instance_config(slug: str, changes: Any, find: FindPublication) -> Edit:
     """Merge the root keys of an instance's config."""
-    changes = _object(changes)
+    changes = as_object(changes)
 
     def edit(definition: Definition) -> Edited:
         config = member(definition, "imports", slug).get("config")
@@ -144,8 +176,8 @@ def _put(definition: Definition, section: str, slug: Any, value: Definition, *, 
     else:
         placed = {slug if key == old_slug else key: value if key == old_slug else kept for key, kept in members.items()}
         renamed = {slug: old_slug}
-    fragment = {"name": definition["name"], section: {slug: value}}
-    return Edited({**definition, section: placed}, fragment, slug, renamed)
+    checked({"name": definition["name"], section: {slug: value}})
+    return Edited({**definition, section: placed}, slug, renamed)
 
 
 def _instance(body: Definition) -> Definition:
@@ -167,7 +199,14 @@ def _merged(config: Definition, changes: Definition) -> Definition:
     return {**config, **changes}
 
 
-def _object(body: Any) -> Definition:
+def as_object(body: Any) -> Definition:
+    """A copy of a body of ours. Raises `InvalidRequest` for anything but an object."""
     if type(body) is not dict:
         raise InvalidRequest("The body has to be an object", [{"path": "", "message": "should be object"}])
     return dict(own(body))
+
+
+def checked(document: Definition) -> Definition:
+    """The document, if it has the shape of one. Raises `InvalidAutomation` with all that is wrong."""
+    check_workspace(document).refuse()
+    return document

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.clock import iso
-from runtime.errors import AlreadyUsed, InvalidRequest
+from runtime.errors import AlreadyUsed, InvalidRequest, InvalidSlug
+from runtime.slugs import is_slug
 from runtime.values import decode, encode
 from store.records import App
 
 MAXIMUM_VERSIONS = 1000
+_LABELS = ("name", "description", "photo", "labels")
 _VERSION_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,15}")
 
 
@@ -72,6 +74,23 @@ def from_fact(fact: App) -> Publication:
     versions = tuple(Version(v["name"], v["createdAt"], v["definition"], v.get("description")) for v in body.pop("versions"))
     del body["slug"], body["workspaceId"]
     return Publication(fact.slug, fact.workspace_id, body, versions)
+
+
+def published(workspace_id: str, definition: dict[str, Any], body: dict[str, Any], before: Publication | None, now: int) -> Publication:
+    """The app after a publication of `definition`. `body` may name slug, labels and `version: {name, description}`; the slug is
+    settled by the first publication, and so are the labels that later ones do not give."""
+    if body.get("workspaceVersion") not in (None, "current"):
+        raise InvalidRequest("The workspace has no such version", {"version": body["workspaceVersion"]}, wire="InvalidVersionError")
+    slug = body.get("slug") or (before.slug if before else definition["slug"])
+    if not is_slug(slug) or before is not None and slug != before.slug:
+        why = f'the slug of this app is "{before.slug}" for ever' if before else "letters, digits, blanks, '/', '_' and '-' only"
+        raise InvalidSlug(f"{slug!r} cannot be the slug: {why}", {"slug": slug})
+    labels = {key: body[key] for key in _LABELS if body.get(key) is not None}
+    about = body.get("version") if type(body.get("version")) is dict else {}
+    version = Version(version_name(about.get("name"), now, before), now, definition, about.get("description"))
+    if before is not None:
+        return before.with_version(version, labels)
+    return Publication(slug, workspace_id, {**{key: definition[key] for key in _LABELS if key in definition}, **labels}, (version,))
 
 
 def version_name(wanted: Any, now: int, published: Publication | None) -> str:
