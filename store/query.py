@@ -115,24 +115,24 @@ def predicate(condition: Condition) -> Predicate:
             return lambda event, body: not inner(event, body)
         case Is(path, values):
             wanted = frozenset(values)
-            return lambda event, body: as_text(_at(event, path)) in wanted
+            return lambda event, body: as_text(value_at(event, path)) in wanted
         case Prefix(path, text):
-            return lambda event, body: (as_text(_at(event, path)) or "").startswith(text)
+            return lambda event, body: (as_text(value_at(event, path)) or "").startswith(text)
         case Suffix(path, text):
-            return lambda event, body: (as_text(_at(event, path)) or "").endswith(text)
+            return lambda event, body: (as_text(value_at(event, path)) or "").endswith(text)
         case Present(path):
-            return lambda event, body: bool(_at(event, path))
+            return lambda event, body: bool(value_at(event, path))
         case Absent(path):
-            return lambda event, body: not _at(event, path)
+            return lambda event, body: not value_at(event, path)
         case AtMost(path, limit):
-            return lambda event, body: (_at(event, path) or 0) <= limit
+            return lambda event, body: (value_at(event, path) or 0) <= limit
         case Text(needle):
             raw = needle.encode()
             return lambda event, body: raw in body
     raise TypeError(f"not a condition: {condition!r}")
 
 
-def _at(value: Anything, path: Path) -> Anything:
+def value_at(value: Anything, path: Path) -> Anything:
     for key in path:
         if type(value) is dict:
             value = value.get(key)

@@ -1,0 +1,139 @@
+"""Conditions on events as SQL on the column `body`, with the meaning that `query.predicate` has.
+
+A value is compared as the JSON text that stands in the body, which is what `runtime.values.encode` writes: shortest
+numbers, no spaces, nothing escaped that need not be. What SQL cannot say exactly is asked of a function of ours.
+"""
+from __future__ import annotations
+
+import math
+import re
+from sqlite3 import Connection
+from typing import Any as Anything
+from typing import NamedTuple
+
+import orjson
+
+from store.query import (Absent, All, Any, AtMost, Condition, Is, Not, Path, Prefix, Present, Suffix, Text, as_text,
+                         value_at)
+
+_FALSY = "('null', 'false', '0', '0.0', '-0.0', '\"\"', '{}', '[]')"
+_PLAIN_KEY = re.compile(r'[^"\\\x00-\x1f\x7f]+')
+
+
+class Clause(NamedTuple):
+    """An expression that is 0 or 1, never null, and its parameters."""
+
+    sql: str
+    parameters: list[Anything]
+
+
+def clause(condition: Condition) -> Clause:
+    match condition:
+        case All(parts):
+            return _joined(" AND ", "1", parts)
+        case Any(parts):
+            return _joined(" OR ", "0", parts)
+        case Not(part):
+            inner = clause(part)
+            return Clause(f"NOT ({inner.sql})", inner.parameters)
+        case Is(path, values):
+            texts = sorted({text for value in values for text in _json_forms(value)})
+            return _on(path, f"coalesce(v IN ({', '.join('?' * len(texts))}), 0)", texts)
+        case Prefix(path, text):
+            return _prefix(path, text)
+        case Suffix(path, text):
+            return _suffix(path, text)
+        case Present(path):
+            return _on(path, f"coalesce(v NOT IN {_FALSY}, 0)", [])
+        case Absent(path):
+            return _on(path, f"coalesce(v IN {_FALSY}, 1)", [])
+        case AtMost(path, limit):
+            return _at_most(path, limit)
+        case Text(needle):
+            return Clause("instr(body, ?) > 0", [needle])
+    raise TypeError(f"not a condition: {condition!r}")
+
+
+def add_functions(connection: Connection) -> None:
+    """Teach `connection` the functions that clauses may call."""
+    connection.create_function("json_at", 2, _json_at, deterministic=True)
+    connection.create_function("has_prefix", 2, _has_prefix, deterministic=True)
+    connection.create_function("has_suffix", 2, _has_suffix, deterministic=True)
+
+
+def _joined(operator: str, empty: str, parts: tuple[Condition, ...]) -> Clause:
+    clauses = [clause(part) for part in parts]
+    sql = operator.join(f"({c.sql})" for c in clauses) or empty
+    return Clause(sql, [p for c in clauses for p in c.parameters])
+
+
+def _on(path: Path, expression: str, parameters: list[Anything]) -> Clause:
+    """`expression` speaks of `v`, the JSON text at `path`, null where there is none."""
+    if not all(map(_is_unicode, path)):
+        value, where = "nullif(?, '')", ""
+    elif path and all(_PLAIN_KEY.fullmatch(key) and not key.isdecimal() for key in path):
+        value, where = "body -> ?", "$" + "".join(f'."{key}"' for key in path)
+    else:                                              # an index or a member: only the value above it can tell
+        value, where = "json_at(body, ?)", orjson.dumps(path).decode()
+    return Clause(f"(SELECT {expression} FROM (SELECT {value} AS v))", [*parameters, where])
+
+
+def _json_forms(text: str) -> list[str]:
+    """The JSON texts of all values that compare as `text`."""
+    if not _is_unicode(text):
+        return []
+    forms = [orjson.dumps(text).decode()]
+    if text in ("true", "false"):
+        forms.append(text)
+    try:
+        if as_text(int(text)) == text:
+            forms.append(text)
+        number = float(text)
+    except (ValueError, OverflowError):
+        return forms
+    if math.isfinite(number) and as_text(number) == text:
+        forms.append(orjson.dumps(number).decode())
+    return [*forms, "-0.0"] if text == "0" else forms
+
+
+def _prefix(path: Path, text: str) -> Clause:
+    if not text:
+        return Clause("1", [])
+    if not _is_unicode(text):
+        return Clause("0", [])
+    start = orjson.dumps(text).decode()[:-1]           # an escape never begins in the middle of another
+    return _on(path, "CASE substr(v, 1, 1) WHEN '\"' THEN substr(v, 1, ?) = ? ELSE coalesce(has_prefix(v, ?), 0) END",
+               [len(start), start, text])
+
+
+def _suffix(path: Path, text: str) -> Clause:
+    if not text:
+        return Clause("1", [])
+    if not _is_unicode(text):
+        return Clause("0", [])
+    end = text + '"' if orjson.dumps(text).decode() == f'"{text}"' else None
+    return _on(path, "CASE WHEN substr(v, 1, 1) = '\"' AND instr(v, '\\') = 0 THEN coalesce(substr(v, ?) = ?, 0) "
+                     "ELSE coalesce(has_suffix(v, ?), 0) END", [-len(text) - 1, end, text])
+
+
+def _at_most(path: Path, limit: int) -> Clause:
+    return _on(path, f"CASE WHEN v IS NULL OR v IN {_FALSY} THEN {int(limit >= 0)} WHEN v = 'true' THEN {int(limit >= 1)} "
+                     "WHEN substr(v, 1, 1) IN ('\"', '{', '[') THEN 0 ELSE CAST(v AS NUMERIC) <= ? END", [limit])
+
+
+def _is_unicode(text: str) -> bool:
+    """Half a surrogate pair is in no body."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _json_at(body: str, path: str) -> str | None:
+    value = value_at(orjson.loads(body), tuple(orjson.loads(path)))
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def _has_prefix(value: str | None, text: str) -> bool:
+    return value is not None and (as_text(orjson.loads(value)) or "").startswith(text)
+
+
+def _has_suffix(value: str | None, text: str) -> bool:
+    return value is not None and (as_text(orjson.loads(value)) or "").endswith(text)
