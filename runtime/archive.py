@@ -99,7 +99,7 @@ def _files(definition: Definition) -> Iterator[tuple[str, Any]]:
 
 def _texts(archive: zipfile.ZipFile) -> Iterator[tuple[Path, bytes]]:
     """The files that belong to a definition, by the path of what they hold, with every limit kept while they are read."""
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     if len(entries) > MAX_ENTRIES:
         raise InvalidUpload(f"An archive has at most {MAX_ENTRIES} files", {"limit": MAX_ENTRIES})
     prefix = _common_folder([entry.filename for entry in entries])

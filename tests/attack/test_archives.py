@@ -114,3 +114,7 @@ def test_whatever_bytes_are_turned_only_our_errors_come_out(turned: list[tuple[i
             unpack(damaged)
         except AutomationsError:
             pass
+
+
+def test_a_file_without_a_name_is_nothing_of_ours() -> None:
+    assert unpack(zipped(("index.yml", b"name: x"), ("", b"do: []"))).data == {"name": "x"}
