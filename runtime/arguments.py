@@ -59,7 +59,7 @@ def compile_arguments(arguments: dict[str, Any], *, schemas: list[Any] | None = 
 def _branch(written: Any) -> _Branch:
     conditions = written.get("conditions") or {} if isinstance(written, dict) else None
     if not isinstance(conditions, dict):
-        raise InvalidArguments("Invalid arguments schema", [{"path": "schemas", "message": "a branch is a map of conditions, payload and output"}])
+        raise InvalidArguments("Invalid arguments schema", [{"path": "schemas", "message": "a branch is a map with a map of conditions"}])
     payload = written.get("payload")
     return _Branch(tuple((path, _text(value, path)) for path, value in ((tuple(p.split(".")), v) for p, v in conditions.items())),
                    None if payload is None else compile_schema(payload))

@@ -1,21 +1,20 @@
 """JSON Schema, draft 7, as the fields of automations use it: checked by jsonschema in the order in which Ajv 6 looks at keywords.
 
-What jsonschema would do by `re`, by comparing each item with each other, or by going to the network, is done here in bounded time.
+A reference leads nowhere but into its own schema: nothing is ever fetched.
 """
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from jsonschema import Draft7Validator, ValidationError
+from jsonschema import Draft7Validator
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from referencing import Registry
 
 from runtime.errors import ExpressionError, InvalidArguments
 from runtime.expressions.patterns import compile_pattern
-from runtime.formats import NUMBER_FORMATS, TEXT_FORMATS
+from runtime.keywords import KEYWORDS
 
 _DEEPEST = 60
 
@@ -33,6 +32,8 @@ _NAME_SCHEMAS = frozenset(("dependencies", "properties", "patternProperties", "d
 _LOCALIZED = "localized:"
 _NOTHING = {"false schema": True}
 """The schema `false`, as a keyword, for jsonschema does not tell where it found a bare one."""
+_META = Draft7Validator(Draft7Validator.META_SCHEMA)
+_Draft7 = extend(Draft7Validator, KEYWORDS)
 
 
 def compile_schema(schema: dict[str, Any]) -> Validator:
@@ -41,44 +42,6 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
     for error in _META.iter_errors(arranged):
         raise _invalid("/".join(map(str, error.absolute_path)), error.message)
     return _Draft7(arranged, registry=Registry())
-
-
-def extra_properties(value: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
-    """The members of `value` that neither `properties` nor `patternProperties` speak of."""
-    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-    return (name for name in value if name not in named and not any(matches(pattern, name) for pattern in patterns))
-
-
-def last_duplicate(items: list[Any]) -> tuple[int, int] | None:
-    """The places of two equal items, the later one first."""
-    seen: dict[Any, int] = {}
-    found = None
-    for place, item in enumerate(items):
-        identity = _identity(item)
-        if identity in seen:
-            found = place, seen[identity]
-        seen[identity] = place
-    return found
-
-
-def matches(pattern: str, text: str) -> bool:
-    """A pattern that takes too long on this text does not match it."""
-    try:
-        return compile_pattern(pattern).search(text) is not None
-    except ExpressionError:
-        return False
-
-
-def _identity(value: Any) -> Any:
-    """Hashable, and equal for values that JSON holds for equal: 1 and 1.0 are, 1 and true are not."""
-    if isinstance(value, dict):
-        return frozenset((name, _identity(member)) for name, member in value.items())
-    if isinstance(value, list):
-        return tuple(map(_identity, value))
-    return (bool, value) if isinstance(value, bool) else value
-
-
-# --- from what is written to what is checked ---------------------------------------------------------------
 
 
 def _arranged(schema: Any, depth: int) -> Any:
@@ -134,58 +97,3 @@ def _check_patterns(patterns: Iterable[Any]) -> None:
 
 def _invalid(path: str, message: str) -> InvalidArguments:
     return InvalidArguments("Invalid arguments schema", [{"path": path, "message": message[:500]}])
-
-
-# --- keywords ----------------------------------------------------------------------------------------------
-# Each yields errors without words: `schema_errors` finds them.
-
-
-def _false_schema(validator: Validator, is_false: bool, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    yield ValidationError("")
-
-
-def _pattern(validator: Validator, pattern: str, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not matches(pattern, value):
-        yield ValidationError("")
-
-
-def _pattern_properties(validator: Validator, patterns: dict[str, Any], value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    for pattern, below in patterns.items() if isinstance(value, dict) else ():
-        for name, member in value.items():
-            if matches(pattern, name):
-                yield from validator.descend(member, below, path=name, schema_path=pattern)
-
-
-def _additional_properties(validator: Validator, below: Any, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    for name in extra_properties(value, schema) if isinstance(value, dict) and below is not True else ():
-        if below is False:
-            yield ValidationError("")
-        else:
-            yield from validator.descend(value[name], below, path=name)
-
-
-def _unique_items(validator: Validator, wanted: bool, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    if wanted and isinstance(value, list) and last_duplicate(value):
-        yield ValidationError("")
-
-
-def _multiple_of(validator: Validator, step: float, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    if isinstance(value, float) and not math.isfinite(value):
-        yield ValidationError("")
-    else:
-        yield from Draft7Validator.VALIDATORS["multipleOf"](validator, step, value, schema)
-
-
-def _format(validator: Validator, name: str, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-    if isinstance(value, str):
-        accepts = TEXT_FORMATS.get(name)
-    else:
-        accepts = NUMBER_FORMATS.get(name) if validator.is_type(value, "number") else None
-    if accepts is not None and not accepts(value):
-        yield ValidationError("")
-
-
-_Draft7 = extend(Draft7Validator, {
-    "false schema": _false_schema, "pattern": _pattern, "patternProperties": _pattern_properties,
-    "additionalProperties": _additional_properties, "uniqueItems": _unique_items, "multipleOf": _multiple_of, "format": _format})
-_META = Draft7Validator(Draft7Validator.META_SCHEMA)

@@ -121,8 +121,6 @@ class Scheduler:
         self._is_stopped = True
         self._wake()
 
-    # --- inside ---------------------------------------------------------------------------------------
-
     def _schedules(self, workspace_id: str, automation: str, crons: Iterable[str]) -> Iterable[Schedule]:
         for text in crons:
             try:

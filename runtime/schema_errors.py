@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from jsonschema import ValidationError
 
-from runtime.draft7 import extra_properties, last_duplicate
+from runtime.keywords import extra_properties, last_duplicate
 
 _IDENTIFIER = re.compile(r"[a-z$_][a-z$_0-9]*", re.ASCII | re.IGNORECASE)
 _IN_QUOTES = str.maketrans({"'": "\\'", "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\f": "\\f", "\t": "\\t"})
@@ -62,9 +62,6 @@ def _referred(root: Any, reference: str) -> Any:
 
 def _escaped(step: str | int) -> str:
     return quote(str(step).replace("~", "~0").replace("/", "~1"), safe="!*'()")
-
-
-# --- params and message, by keyword ------------------------------------------------------------------------
 
 
 def _number(value: float) -> str:
