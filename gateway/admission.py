@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from gateway.auth import COOKIE, LEGACY_HEADER
+from gateway.cors import Cors
 from runtime.calls import Identity
 from runtime.errors import Forbidden, Unauthenticated
 
@@ -14,7 +15,7 @@ SUBPROTOCOL = "prismeai.events.v1"
 _BEARER = "bearer."
 
 
-async def identity_of_handshake(gateway: Any, request: web.Request) -> Identity | None:
+async def identity_of_handshake(gateway: Any, request: web.Request, cors: Cors) -> Identity | None:
     """None when the client has to say who it is in its first frame.
 
     Raises `Unauthenticated` for a token that is not valid, `Forbidden` for a cookie sent on behalf of a foreign page.
@@ -27,7 +28,7 @@ async def identity_of_handshake(gateway: Any, request: web.Request) -> Identity 
     if token is not None:
         return await identity_of_token(gateway, token)
     if COOKIE in request.cookies:
-        if not _is_home(request, gateway.settings):
+        if not _is_home(request, cors):
             raise Forbidden("A page of this origin may not connect with a cookie")
         identity = await gateway.auth.authenticate(request)
         return identity if identity.user_id is not None else None
@@ -50,12 +51,7 @@ def _offered(request: web.Request) -> str | None:
     return None
 
 
-def _is_home(request: web.Request, settings: Any) -> bool:
+def _is_home(request: web.Request, cors: Cors) -> bool:
     """Whether the page that connects is one of ours; clients that are no browsers name no origin."""
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is None:
-        return True
-    theirs, runtime = urlsplit(origin), settings.runtime
-    ours = {urlsplit(url)[:2] for url in (runtime.api_url, runtime.studio_url, *settings.cors_additional_allowed_origins)}
-    return (theirs[:2] in ours or theirs.netloc == request.headers.get(hdrs.HOST)
-            or bool(theirs.netloc) and theirs.netloc.endswith(runtime.pages_host))
+    return origin is None or cors.allows(origin) or urlsplit(origin).netloc == request.headers.get(hdrs.HOST)

@@ -97,15 +97,15 @@ class Connection:
             if self._ending is not None:
                 await self._ending
 
-    def close(self, code: int, reason: str) -> None:
-        """Say goodbye and end; subscriptions stay resumable."""
+    def close(self, code: int, reason: str, *last: bytes) -> None:
+        """Say these last frames and goodbye, and end; subscriptions stay resumable."""
         if self._is_over:
             return
-        farewell = []
+        farewell = list(last)
         if self._record is not None:
             cursor = self._outbox.written or head(self._feed)
             retry = {"retryAfterMs": _RETRY_MS[code]} if code in _RETRY_MS else {}
-            farewell = [frames.frame("bye", code=code, reason=reason, cursor=str(cursor), **retry)]
+            farewell.append(frames.frame("bye", code=code, reason=reason, cursor=str(cursor), **retry))
         self._let_go(*farewell)
         self._ending = asyncio.create_task(self._end(code, reason))
 
@@ -168,10 +168,12 @@ class Connection:
             self._refuse(error, id)
 
     def _refuse(self, error: AutomationsError, id: str | None) -> None:
-        self._outbox.send_now(frames.error(error, id))
-        if self._record is None:
-            code = CREDENTIALS if isinstance(error, Unauthenticated) else TOO_MANY if isinstance(error, TooMany) else PROTOCOL
-            self.close(code, error.wire)
+        said = frames.error(error, id)
+        if self._record is not None:
+            self._outbox.send_now(said)
+            return
+        code = CREDENTIALS if isinstance(error, Unauthenticated) else TOO_MANY if isinstance(error, TooMany) else PROTOCOL
+        self.close(code, error.wire, said)
 
     async def _carry_out(self, asked: Operation) -> None:
         if isinstance(asked, Hello):

@@ -75,13 +75,14 @@ class _Events:
         rows = await self._gateway.engine.search(query)
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: content_type})
         await response.prepare(request)
+        ending = closing if rows or format == "json" else b""
         try:
             await response.write(opening + between.join(row.body for row in rows))
             while len(rows) == query.limit:
                 query = replace(query, after=rows[-1].position)
                 rows = await self._gateway.engine.search(query)
                 await response.write(b"".join(between + row.body for row in rows))
-            await response.write(closing if rows or query.after or format == "json" else b"")
+            await response.write(ending)
         except ConnectionError:
             pass                                         # the reader is gone: nothing is left to be said
         return response

@@ -67,8 +67,9 @@ class OpenFeeds:
 
     def _workspace_deleted(self, workspace_id: str) -> None:
         """What the deletion sets off is still to be seen, so not at once."""
-        asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._end_workspace, workspace_id)
+        asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self.end_workspace, workspace_id)
 
-    def _end_workspace(self, workspace_id: str) -> None:
+    def end_workspace(self, workspace_id: str) -> None:
+        """Nothing more will happen there."""
         for feed in [feed for feed in self._all if feed.workspace_id == workspace_id]:
             feed.close(WORKSPACE_DELETED, "workspace_deleted")

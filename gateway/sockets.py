@@ -8,6 +8,7 @@ from aiohttp import web
 from gateway.acknowledgements import Acknowledgements
 from gateway.admission import SUBPROTOCOL, identity_of_handshake, identity_of_token
 from gateway.connection import Connection
+from gateway.cors import Cors
 from gateway.open_feeds import OpenFeeds
 from gateway.outbox import Outbox
 from gateway.resumption import Resumption
@@ -27,11 +28,12 @@ class Sockets:
         self.resumption = Resumption(gateway.clock, gateway.ids, ttl_seconds=settings.ws_resume_ttl,
                                      most_per_session=settings.ws_max_connections_per_session)
         self._feeds = feeds
+        self._cors = Cors(settings)
 
     async def serve(self, request: web.Request, workspace_id: str) -> web.WebSocketResponse:
         """Upgrade the request and stay until the connection ends. Errors raised here are answers to the handshake."""
         self._feeds.admit()
-        identity = await identity_of_handshake(self.gateway, request)
+        identity = await identity_of_handshake(self.gateway, request, self._cors)
         settings = self.gateway.settings
         # Without compression the bytes of a frame are the same for every socket; pings are answered, and counted, by us.
         socket = web.WebSocketResponse(protocols=(SUBPROTOCOL,), max_msg_size=settings.ws_max_frame_bytes + 1, compress=False,
