@@ -5,7 +5,6 @@ numbers, no spaces, nothing escaped that need not be. What SQL cannot say exactl
 """
 from __future__ import annotations
 
-import math
 import re
 from sqlite3 import Connection
 from typing import Any as Anything
@@ -17,6 +16,7 @@ from store.query import (Absent, All, Any, AtMost, Condition, Is, Not, Path, Pre
                          value_at)
 
 _FALSY = "('null', 'false', '0', '0.0', '-0.0', '\"\"', '{}', '[]')"
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?")
 _PLAIN_KEY = re.compile(r'[^"\\\x00-\x1f\x7f]+')
 
 
@@ -85,14 +85,12 @@ def _json_forms(text: str) -> list[str]:
     forms = [orjson.dumps(text).decode()]
     if text in ("true", "false"):
         forms.append(text)
-    try:
-        if as_text(int(text)) == text:
-            forms.append(text)
+    if _NUMBER.fullmatch(text):
         number = float(text)
-    except (ValueError, OverflowError):
-        return forms
-    if math.isfinite(number) and as_text(number) == text:
-        forms.append(orjson.dumps(number).decode())
+        if as_text(number) == text:                    # so says `1` of 1.0
+            forms.append(orjson.dumps(number).decode())
+        if text.lstrip("-").isdecimal():
+            forms.append(text)
     return [*forms, "-0.0"] if text == "0" else forms
 
 

@@ -63,7 +63,7 @@ class Lane:
         while (group := self._groups.get()) is not None:
             try:
                 answers = self._work([job for job, _ in group])
-            except Exception as failure:               # the edge of the thread: those who wait must hear of it
+            except Exception as failure:  # noqa: BLE001 - the edge of the thread: those who wait must hear of it
                 answers = [failure] * len(group)
             try:
                 self._loop.call_soon_threadsafe(self._settle, group, answers)

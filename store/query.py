@@ -46,7 +46,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """The number at `path` is absent or at most `limit`."""
+    """The number at `path` is absent or at most `limit`; a text or an object is not."""
 
     path: Path
     limit: int
@@ -125,7 +125,7 @@ def predicate(condition: Condition) -> Predicate:
         case Absent(path):
             return lambda event, body: not value_at(event, path)
         case AtMost(path, limit):
-            return lambda event, body: (value_at(event, path) or 0) <= limit
+            return lambda event, body: _is_at_most(value_at(event, path), limit)
         case Text(needle):
             raw = needle.encode()
             return lambda event, body: raw in body
@@ -141,6 +141,10 @@ def value_at(value: Anything, path: Path) -> Anything:
         else:
             return None
     return value
+
+
+def _is_at_most(value: Anything, limit: int) -> bool:
+    return type(value or 0) in (int, float, bool) and (value or 0) <= limit
 
 
 def as_text(value: Anything) -> str | None:
