@@ -107,7 +107,7 @@ def _texts(archive: zipfile.ZipFile) -> Iterator[tuple[Path, bytes]]:
     total = 0
     for entry in entries:
         _refuse_hostile(entry)
-        path = _place(entry.filename.removeprefix(prefix))
+        path = place_of(entry.filename.removeprefix(prefix))
         if path is None:
             continue
         if path in seen:
@@ -149,7 +149,7 @@ def _common_folder(names: list[str]) -> str:
     return inside[0].partition("/")[0] + "/" if len(inside) == 1 else ""
 
 
-def _place(name: str) -> Path | None:
+def place_of(name: str) -> Path | None:
     """What a file of this name holds: () for the index, ("security",), ("automations", "greet"); None for nothing of ours."""
     stem = next((name[:-len(suffix)] for suffix in _SUFFIXES if name.endswith(suffix)), None)
     if stem == "index":
@@ -161,7 +161,7 @@ def _place(name: str) -> Path | None:
 
 
 def _assembled(name: str, texts: dict[Path, bytes]) -> Archive:
-    """Every file parsed, and the documents put together in the order of the archive."""
+    """Every file parsed, and the documents put together."""
     parts: dict[Path, Source] = {}
     problems: list[Any] = []
     for path, text in texts.items():
@@ -171,6 +171,11 @@ def _assembled(name: str, texts: dict[Path, bytes]) -> Archive:
             problems += error.details if isinstance(error.details, list) else [error.body()]
     if problems:
         raise InvalidAutomation(f"{len(problems)} files of the archive are no YAML documents", problems)
+    return assemble(name, parts)
+
+
+def assemble(name: str, parts: dict[Path, Source]) -> Archive:
+    """One definition from the documents of its parts, in their order."""
     root = parts[()].data if () in parts else {}
     if not isinstance(root, dict):
         return Archive(root, name, parts=parts)

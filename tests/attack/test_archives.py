@@ -116,5 +116,7 @@ def test_whatever_bytes_are_turned_only_our_errors_come_out(turned: list[tuple[i
             pass
 
 
-def test_a_file_without_a_name_is_nothing_of_ours() -> None:
-    assert unpack(zipped(("index.yml", b"name: x"), ("", b"do: []"))).data == {"name": "x"}
+def test_a_name_that_is_cut_off_to_nothing_is_refused() -> None:
+    data = zipped(("index.yml", b"name: x"), ("?name.yml", b"do: []")).replace(b"?name.yml", b"\x00name.yml")
+    with pytest.raises(InvalidUpload, match="leads out"):
+        unpack(data)
