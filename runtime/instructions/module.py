@@ -32,10 +32,10 @@ def build(body: Any, at: At, c: Any) -> Step:
 
 
 def _find(module: Any, function: Any) -> tuple[Module, Function]:
-    if module not in MODULES:
+    if type(module) is not str or module not in MODULES:
         _unknown("module", module, MODULES)
     functions = MODULES[module].functions
-    if function not in functions:
+    if type(function) is not str or function not in functions:
         _unknown(f"function of {module}", function, functions)
     return MODULES[module], functions[function]
 

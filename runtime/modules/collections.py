@@ -9,7 +9,7 @@ from runtime.expressions.coercion import same
 from runtime.modules import pipeline
 from runtime.modules.around import Around, refuse, text, whole
 from runtime.modules.items import Item, at, ordered, path_of, projected
-from runtime.modules.updates import Operation, updated
+from runtime.modules.updates import updated
 from runtime.values import UNDEFINED, copy, encode
 
 _MAX_NAME = 100

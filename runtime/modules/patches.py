@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from runtime.modules.around import Around, refuse, text, whole
 
 _MAX_CONTENT = 5_000_000
-_MAX_STEPS = 2_000_000
+_MAX_STEPS = 500_000
 _MAX_REACH = 2_000
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _NO_NEWLINE = "\\ No newline at end of file\n"
@@ -200,7 +200,7 @@ def _read_line(hunk: _Hunk, line: str) -> None:
         hunk.lines.append((line[0], line[1:]))
     elif line[0] == "\\" and hunk.lines:
         sign, last = hunk.lines[-1]
-        hunk.lines[-1] = (sign, last.rstrip("\r\n"))
+        hunk.lines[-1] = (sign, last.removesuffix("\n"))
     elif line == "\n":                              # editors like to remove the blank of an empty line of context
         hunk.lines.append((" ", line))
 
