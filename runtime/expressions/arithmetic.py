@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from runtime.expressions.coercion import NAN, comparable, is_number, number, script_text, to_number
+from runtime.expressions.coercion import NAN, comparable, number, script_text, to_number
 from runtime.expressions.limits import check_text
 
 Operation = Callable[[Any, Any], Any]
@@ -16,25 +16,28 @@ _JOINABLE = frozenset((str, dict, list))
 
 def add(left: Any, right: Any) -> Any:
     """The sum, or the two texts one after the other when either side is a text, a list or a map."""
-    if is_number(left) and is_number(right):
-        return number(left + right)
     if type(left) in _JOINABLE or type(right) in _JOINABLE:
         left, right = script_text(left), script_text(right)
         check_text(len(left) + len(right))
         return left + right
-    return number(to_number(left) + to_number(right))
+    return number(operand(left) + operand(right))
+
+
+def operand(value: Any) -> int | float:
+    """An exact integer or a double, so that no operation meets an integer that is too large for it."""
+    return number(to_number(value))
 
 
 def subtract(left: Any, right: Any) -> int | float:
-    return number(to_number(left) - to_number(right))
+    return number(operand(left) - operand(right))
 
 
 def multiply(left: Any, right: Any) -> int | float:
-    return number(to_number(left) * to_number(right))
+    return number(operand(left) * operand(right))
 
 
 def divide(left: Any, right: Any) -> int | float:
-    left, right = to_number(left), to_number(right)
+    left, right = operand(left), operand(right)
     if right:
         return number(left / right)
     if not left or left != left:
@@ -44,10 +47,7 @@ def divide(left: Any, right: Any) -> int | float:
 
 def remainder(left: Any, right: Any) -> int | float:
     """Of a division that rounds towards zero: it takes the sign of the dividend."""
-    left, right = to_number(left), to_number(right)
-    if type(left) is int and type(right) is int and right:
-        rest = abs(left) % abs(right)
-        return number(-rest if left < 0 else rest)
+    left, right = operand(left), operand(right)
     if not right or not math.isfinite(left):
         return NAN
     return number(math.fmod(left, right))

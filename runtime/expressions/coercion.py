@@ -39,10 +39,18 @@ def is_number(value: Any) -> bool:
 def number(value: int | float) -> int | float:
     """The canonical form of a result: whole numbers without decimals, integers only while they are exact."""
     if type(value) is int:
-        return value if -EXACT <= value <= EXACT else float(value)
+        return value if -EXACT <= value <= EXACT else as_double(value)
     if -EXACT <= value <= EXACT and value.is_integer():
         return int(value)
     return value
+
+
+def as_double(value: int) -> float:
+    """Integers of any size come from documents; beyond the range of a double they are infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def to_number(value: Any) -> int | float:
@@ -220,4 +228,4 @@ def _is_listed(entries: list[str], item: Any) -> bool:
 
 
 def _whole(value: int | float) -> int | float:
-    return math.trunc(value) if math.isfinite(value) else NAN
+    return math.trunc(value) if type(value) is int or math.isfinite(value) else NAN

@@ -66,11 +66,9 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _from_milliseconds(value: int | float) -> datetime | None:
-    if not math.isfinite(value):
-        return None
     try:
         return _EPOCH + timedelta(milliseconds=math.trunc(value))
-    except OverflowError:
+    except (OverflowError, ValueError):           # infinite or too far away; not a number
         return None
 
 

@@ -24,6 +24,7 @@ def _rounding(name: str, apply: Callable[[float], Number]) -> Callable[..., Numb
         """`apply(value · 10^decimals) / 10^decimals`, in floating point."""
         if not is_number(value) or not (decimals is UNDEFINED or is_number(decimals)):
             raise bad_arguments(name, "expected numbers")
+        value = number(value)
         if decimals is UNDEFINED or not decimals:
             return number(apply(value)) if math.isfinite(value) else value
         scale = _power_of_ten(decimals)
@@ -36,7 +37,7 @@ def _rounding(name: str, apply: Callable[[float], Number]) -> Callable[..., Numb
 
 def _power_of_ten(exponent: Number) -> float:
     try:
-        return math.pow(10, exponent)
+        return math.pow(10, number(exponent))
     except OverflowError:
         return math.inf
 
@@ -63,7 +64,7 @@ def _extreme(values: tuple[Any, ...], choose: Callable[..., Number], default: fl
     """Of several arguments, or of the items of a single list."""
     if len(values) == 1 and type(values[0]) is list:
         values = values[0]
-    numbers = [to_number(value) for value in values]
+    numbers = [number(to_number(value)) for value in values]
     if any(value != value for value in numbers):
         return NAN
     return choose(numbers, default=default)
@@ -74,7 +75,8 @@ def rand(scope: Scope, least: Any = UNDEFINED, limit: Any = UNDEFINED) -> Number
     if least is UNDEFINED:
         return scope.random()
     limit = 1 if limit is UNDEFINED else limit
-    if not is_number(least) or not is_number(limit) or not math.isfinite(least) or not math.isfinite(limit):
+    if not is_number(least) or not is_number(limit):
         raise bad_arguments("rand", "expected numbers")
+    least, limit = number(least), number(limit)
     drawn = scope.random() * (limit - least) + least
     return number(math.floor(drawn)) if math.isfinite(drawn) else NAN

@@ -9,7 +9,8 @@ from typing import Any
 
 from runtime.errors import AutomationsError, ExpressionError
 from runtime.expressions.arithmetic import ARITHMETIC, COMPARISONS, EXACT_ARITHMETIC, Operation
-from runtime.expressions.coercion import EXACT, contains, loose_equal, script_text, strict_equal, truthy
+from runtime.expressions.coercion import (
+    EXACT, as_double, contains, loose_equal, number, script_text, strict_equal, truthy)
 from runtime.expressions.functions import Function
 from runtime.expressions.limits import check_weight
 from runtime.expressions.paths import Evaluate
@@ -83,7 +84,9 @@ def arithmetic(first: Evaluate, rest: list[tuple[str, Evaluate]]) -> Evaluate:
         left, right = first(scope), operand(scope)
         if type(left) is int and type(right) is int:
             result = exact(left, right)
-            return result if -EXACT <= result <= EXACT else float(result)
+            return result if -EXACT <= result <= EXACT else as_double(result)
+        if type(left) is float and type(right) in _NUMBERS and -EXACT <= right <= EXACT:
+            return number(exact(left, right))
         return operation(left, right)
     return compute
 
@@ -94,7 +97,7 @@ def _step(operand: Evaluate, step: int, otherwise: Callable[[Any], Any]) -> Eval
         value = operand(scope)
         if type(value) is int:
             total = value + step
-            return total if -EXACT <= total <= EXACT else float(total)
+            return total if -EXACT <= total <= EXACT else as_double(total)
         return otherwise(value)
     return add
 

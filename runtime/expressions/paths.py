@@ -103,6 +103,8 @@ def compile_path(path: Path) -> Evaluate:
         return _one(name, keys[0])
     if len(keys) == 2:
         return _two(name, *keys)
+    if len(keys) == 3:
+        return _three(name, *keys)
     return _many(name, keys)
 
 
@@ -130,6 +132,19 @@ def _two(name: str, first: Key, second: Key) -> Evaluate:
         if type(parent) is dict:
             return parent.get(second_text, UNDEFINED)
         return member(parent, second)
+    return read
+
+
+def _three(name: str, first: Key, second: Key, third: Key) -> Evaluate:
+    first_text, second_text, third_text = str(first), str(second), str(third)
+
+    def read(scope: Scope) -> Any:
+        parent = scope.locals.get(name)
+        parent = parent.get(first_text) if type(parent) is dict else member(parent, first)
+        parent = parent.get(second_text) if type(parent) is dict else member(parent, second)
+        if type(parent) is dict:
+            return parent.get(third_text, UNDEFINED)
+        return member(parent, third)
     return read
 
 

@@ -58,10 +58,9 @@ def cut(value: Any = UNDEFINED, start: Any = UNDEFINED, end: Any = UNDEFINED) ->
 def _position(index: int | float, size: int) -> int:
     if index != index:
         return 0
-    if math.isinf(index):
-        return size if index > 0 else 0
-    whole = math.trunc(index)
-    return max(0, size + whole) if whole < 0 else whole
+    if index >= size:
+        return size
+    return math.trunc(index) if index > -1 else max(0, size + math.trunc(max(index, -size)))
 
 
 def lower(text: Any = UNDEFINED) -> str:
@@ -77,7 +76,7 @@ def upper(text: Any = UNDEFINED) -> str:
 def truncate(text: Any = UNDEFINED, length: Any = UNDEFINED, ellipsis: Any = UNDEFINED) -> str:
     """At most `length` characters (30 unless told), the ellipsis included."""
     text = to_text(text)
-    size = max(0, _position(length, 0) if is_number(length) else 30)
+    size = _position(max(0, length), len(text)) if is_number(length) else 30
     if len(text) <= size:
         return text
     mark = "..." if ellipsis is UNDEFINED or ellipsis is None else to_text(ellipsis)
