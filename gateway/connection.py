@@ -77,7 +77,7 @@ class Connection:
     async def run(self) -> None:
         """Until one of the two sides closes."""
         self._later("hello", self._settings.ws_hello_timeout, lambda: self.close(PROTOCOL, "no_hello"))
-        self._later("beat", self._settings.ws_heartbeat_interval, self._beat)
+        self._later("beat", min(self._settings.ws_heartbeat_interval, self._settings.ws_idle_timeout), self._beat)
         try:
             while self._ending is None:
                 message = await self._socket.receive()

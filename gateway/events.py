@@ -10,10 +10,12 @@ from gateway import event_stream, wire
 from gateway.cursors import position_of
 from gateway.errors import invalid
 from gateway.intake import new_events
+from gateway.limits import public
 from gateway.open_feeds import OpenFeeds
 from gateway.rights import Rights
 from gateway.sockets import Sockets
 from runtime.access import readable
+from runtime.calls import Identity
 from runtime.errors import NotFound
 from runtime.filters import MAX_LIMIT, parse_search
 from runtime.values import decode
@@ -50,11 +52,14 @@ class _Events:
             return await self._sockets.serve(request, workspace_id)
         if _EVENT_STREAM in request.headers.get(hdrs.ACCEPT, ""):
             return await event_stream.serve(self._gateway, self.feeds, request, workspace_id)
-        query = await self._query(request, workspace_id, ignored=_OWN_KEYS)
-        return _page(await self._gateway.engine.search(query))
+        identity = await self._gateway.auth.authenticate(request)
+        headers = self._admit(request, identity)
+        query = await self._query(request, workspace_id, identity, ignored=_OWN_KEYS)
+        return _page(await self._gateway.engine.search(query), headers)
 
     async def post(self, request: web.Request) -> web.Response:
         workspace, origin = self._workspace(request), await self._gateway.auth.origin(request)
+        headers = self._admit(request, origin.identity)
         try:
             document = decode(await request.read())
         except ValueError:
@@ -62,7 +67,7 @@ class _Events:
         events = new_events(document)
         origin = replace(origin, identity=self._gateway.auth.member(workspace, origin.identity))
         accepted = await self._gateway.engine.accept(workspace.id, events, origin) if events else []
-        return web.Response(body=b"[%b]" % b",".join(event.body for event in accepted), headers={hdrs.CONTENT_TYPE: wire.JSON})
+        return _json(b"[%b]" % b",".join(event.body for event in accepted), headers)
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """All matches, oldest first, as fast as the reader takes them and for as long as it is there."""
@@ -70,10 +75,12 @@ class _Events:
         if format not in _EXPORTS:
             raise invalid('format should be "ndjson" or "json"', "format")
         content_type, opening, between, closing = _EXPORTS[format]
-        query = await self._query(request, workspace_id, ignored=_EXPORT_KEYS)
+        identity = await self._gateway.auth.authenticate(request)
+        headers = self._admit(request, identity)
+        query = await self._query(request, workspace_id, identity, ignored=_EXPORT_KEYS)
         query = replace(query, ascending=True, limit=MAX_LIMIT)
         rows = await self._gateway.engine.search(query)
-        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: content_type})
+        response = web.StreamResponse(headers={**headers, hdrs.CONTENT_TYPE: content_type})
         await response.prepare(request)
         ending = closing if rows or format == "json" else b""
         try:
@@ -94,9 +101,12 @@ class _Events:
             raise NotFound("Workspace not found", {"workspaceId": workspace_id})
         return workspace
 
-    async def _query(self, request: web.Request, workspace_id: str, *, ignored: frozenset[str]) -> EventQuery:
+    def _admit(self, request: web.Request, identity: Identity) -> dict[str, str]:
+        """Headers that tell what is left of the caller's limit. Raises `TooMany`."""
+        return self._gateway.door.admit("search_user", identity.user_id or public(self._gateway.auth.address(request)))
+
+    async def _query(self, request: web.Request, workspace_id: str, identity: Identity, *, ignored: frozenset[str]) -> EventQuery:
         """What the caller asks for and may read, as one query: a page is full when there is enough to read."""
-        identity = await self._gateway.auth.authenticate(request)
         query, after_id, before_id = parse_search(workspace_id, request.query.items(), ignored=ignored)
         reader = Rights(self._gateway, workspace_id, identity).reader_with_topics()
         engine = self._gateway.engine
@@ -105,8 +115,11 @@ class _Events:
                        before=await position_of(engine, workspace_id, before_id) if before_id else None)
 
 
-def _page(rows: list[StoredEvent]) -> web.Response:
+def _page(rows: list[StoredEvent], headers: dict[str, str]) -> web.Response:
     """`{result: {events, cursor}}`: the stored bytes as they are."""
     cursor = b',"cursor":"%d"' % rows[-1].position if rows else b""
-    body = b'{"result":{"events":[%b]%b}}' % (b",".join(row.body for row in rows), cursor)
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: wire.JSON})
+    return _json(b'{"result":{"events":[%b]%b}}' % (b",".join(row.body for row in rows), cursor), headers)
+
+
+def _json(body: bytes, headers: dict[str, str]) -> web.Response:
+    return web.Response(body=body, headers={**headers, hdrs.CONTENT_TYPE: wire.JSON})

@@ -22,6 +22,7 @@ class OpenFeed(Protocol):
 
 class OpenFeeds:
     def __init__(self, gateway: Any) -> None:
+        self._gateway = gateway
         self._by_session: dict[str | None, set[OpenFeed]] = {}
         self._all: set[OpenFeed] = set()
         self._emptied: asyncio.Event | None = None
@@ -36,7 +37,7 @@ class OpenFeeds:
 
     def admit(self) -> None:
         """Raises `TooBusy` once the node is draining."""
-        if self._emptied is not None:
+        if self._gateway.is_draining or self._emptied is not None:
             raise TooBusy("The server is restarting, try again")
 
     def add(self, feed: OpenFeed) -> None:

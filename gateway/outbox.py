@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway import frames
-from gateway.cursors import Cursor, before as before_event, behind
+from gateway.cursors import Cursor, behind
+from gateway.cursors import before as before_event
 
 _HIGH_WATER = 65536
 
@@ -28,7 +29,7 @@ class _Live:
 
 class Outbox:
     __slots__ = ("written", "is_closed", "_transport", "_drain", "_max_frames", "_max_bytes", "_overflow", "_loop", "_queue",
-                 "_urgent", "_frames", "_bytes", "_credit", "_scheduled", "_draining", "_last", "_emptied", "_is_full")
+                 "_urgent", "_frames", "_bytes", "_credit", "_scheduled", "_draining", "_last", "_emptied", "_is_full", "_answers")
 
     def __init__(self, transport: asyncio.WriteTransport, drain: Callable[[], Awaitable[None]], *, max_frames: int,
                  max_bytes: int, overflow: Callable[[], None]) -> None:
@@ -44,7 +45,7 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Live | bytes] = deque()
         self._urgent: list[bytes] = []
-        self._frames = self._bytes = 0
+        self._frames = self._bytes = self._answers = 0
         self._credit: int | None = None
         self._scheduled = self._is_full = False
         self._draining: asyncio.Task[None] | None = None
@@ -63,25 +64,22 @@ class Outbox:
         self._bytes += len(event.body)
         self._last = live = _Live(event, id)
         self._queue.append(live)
-        if self._is_full or (self._frames <= self._max_frames and self._bytes <= self._max_bytes):
-            self._schedule()
-        else:
-            # Not at once: the feed is in the middle of telling its subscribers.
-            self._is_full = True
-            self._loop.call_soon(self._overflow)
+        if self._frames > self._max_frames or self._bytes > self._max_bytes:
+            self._fill_up()
+        self._schedule()
 
     def send(self, frame: bytes) -> None:
         """A frame that keeps its place among the events."""
         if not self.is_closed:
             self._queue.append(frame)
-            self._schedule()
+            self._count_answer(frame)
 
     def send_now(self, frame: bytes) -> None:
         """An answer: it passes events that wait for credit, nothing else."""
         if not self.is_closed:
             waits_for_credit = self._credit is not None and self._frames > self._credit
             (self._urgent if waits_for_credit else self._queue).append(frame)
-            self._schedule()
+            self._count_answer(frame)
 
     def unwritten(self) -> dict[str, Cursor]:
         """For each subscription with live events in here, the place right before the first of them."""
@@ -102,8 +100,8 @@ class Outbox:
             end = len(events) if self._credit is None else min(len(events), start + self._credit)
             if self._credit is not None:
                 self._credit -= end - start
-            for frame in events[start:end]:
-                self.send(frame)
+            self._queue.extend(events[start:end])
+            self._schedule()
             start = end
             await self.emptied()
 
@@ -130,6 +128,19 @@ class Outbox:
             self._draining.cancel()
         if out and not self._transport.is_closing():
             self._transport.write(b"".join(out))
+
+    def _count_answer(self, frame: bytes) -> None:
+        """Whoever asks and never reads the answers is slow, too."""
+        self._answers += len(frame)
+        if self._answers > self._max_bytes:
+            self._fill_up()
+        self._schedule()
+
+    def _fill_up(self) -> None:
+        """Not closed at once: the feed may be in the middle of telling its subscribers."""
+        if not self._is_full:
+            self._is_full = True
+            self._loop.call_soon(self._overflow)
 
     def _change(self) -> asyncio.Future[None]:
         """Done at the next write or grant."""
@@ -163,6 +174,7 @@ class Outbox:
             else:
                 out.append(item)
             queue.popleft()
+        self._answers = 0
         if out:
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
             if self._transport.get_write_buffer_size() > _HIGH_WATER:

@@ -16,6 +16,8 @@ from runtime.calls import Identity
 from runtime.errors import TooMany
 
 _CLOSE_SECONDS = 5.0
+_ACCESS_TOKEN = "at:"
+"""Servers connect with access tokens, which are no sessions: they may open as many feeds as they need."""
 
 
 class Sockets:
@@ -53,7 +55,9 @@ class Sockets:
         return await identity_of_token(self.gateway, token)
 
     def enter(self, connection: Connection) -> None:
-        if self._feeds.of_session(connection.session_id) >= self.gateway.settings.ws_max_connections_per_session:
+        """Raises `TooMany`."""
+        session_id = connection.session_id or _ACCESS_TOKEN
+        if not session_id.startswith(_ACCESS_TOKEN) and self._feeds.of_session(session_id) >= self.gateway.settings.ws_max_connections_per_session:
             raise TooMany("This session has too many open connections", {"retryAfter": 10})
         self._feeds.add(connection)
 

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.auth import COOKIE, CORRELATION, Credentials
 from gateway.config import Settings
 from gateway.events import add_routes
+from gateway.limits import Door
 from gateway.middleware import edge
 from runtime.calls import NOBODY, Identity, NewEvent, Origin
 from runtime.clock import SystemClock, iso
@@ -121,7 +122,7 @@ class Engine:
 class Auth:
     """Tokens are names: `Bearer alice`."""
 
-    people = {"alice": ALICE, "bob": BOB, "owner": OWNER, "alice2": replace(ALICE)}
+    people = {"alice": ALICE, "bob": BOB, "owner": OWNER}
 
     async def authenticate(self, request: web.Request, *, required: bool = False) -> Identity:
         token = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ") or request.cookies.get(COOKIE, "")
@@ -219,13 +220,12 @@ class House:
 
 
 @asynccontextmanager
-async def house(*, identity: Identity | None = None, **settings: Any) -> AsyncIterator[House]:
+async def house(**settings: Any) -> AsyncIterator[House]:
     clock, ids = SystemClock(), RandomIds()
     runtime = RuntimeSettings(**{name: settings.pop(name) for name in list(settings) if name.startswith("ws_volatile")})
     gateway = SimpleNamespace(engine=Engine(clock, ids, runtime), auth=Auth(), settings=Settings(runtime=runtime, **settings),
-                              sessions=Sessions(), clock=clock, ids=ids)
-    if identity is not None:
-        gateway.auth.people = {**Auth.people, "guest": identity}
+                              sessions=Sessions(), clock=clock, ids=ids, is_draining=False)
+    gateway.door = Door(gateway.settings, clock)
     app = web.Application(middlewares=[edge(clock, ids)])
     feeds = add_routes(gateway, app.router)
     async with TestClient(TestServer(app)) as client:
