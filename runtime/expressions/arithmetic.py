@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from runtime.expressions.coercion import NAN, comparable, number, script_text, to_number
+from runtime.expressions.coercion import NAN, Number, comparable, number, script_text, to_number
 from runtime.expressions.limits import check_text
 
 Operation = Callable[[Any, Any], Any]
@@ -23,29 +23,29 @@ def add(left: Any, right: Any) -> Any:
     return number(operand(left) + operand(right))
 
 
-def operand(value: Any) -> int | float:
+def operand(value: Any) -> Number:
     """An exact integer or a double, so that no operation meets an integer that is too large for it."""
     return number(to_number(value))
 
 
-def subtract(left: Any, right: Any) -> int | float:
+def subtract(left: Any, right: Any) -> Number:
     return number(operand(left) - operand(right))
 
 
-def multiply(left: Any, right: Any) -> int | float:
+def multiply(left: Any, right: Any) -> Number:
     return number(operand(left) * operand(right))
 
 
-def divide(left: Any, right: Any) -> int | float:
+def divide(left: Any, right: Any) -> Number:
     left, right = operand(left), operand(right)
     if right:
         return number(left / right)
-    if not left or left != left:
+    if not left or math.isnan(left):
         return NAN
     return math.inf if left > 0 else -math.inf
 
 
-def remainder(left: Any, right: Any) -> int | float:
+def remainder(left: Any, right: Any) -> Number:
     """Of a division that rounds towards zero: it takes the sign of the dividend."""
     left, right = operand(left), operand(right)
     if not right or not math.isfinite(left):

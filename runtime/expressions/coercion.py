@@ -14,6 +14,8 @@ from runtime.errors import ExpressionError
 from runtime.expressions.limits import MAX_VALUE_DEPTH, check_text, too_deep
 from runtime.values import UNDEFINED, encode, encode_indented
 
+Number = int | float
+
 NAN = math.nan
 EXACT = 2 ** 53
 """Whole numbers up to here survive a round trip through a double; arithmetic keeps them as integers."""
@@ -28,7 +30,7 @@ def truthy(value: Any) -> bool:
     """False for false, 0, "", null, undefined and not-a-number; empty lists and maps are true."""
     kind = type(value)
     if kind in _SCALARS:
-        return bool(value) and value == value
+        return bool(value) and not (kind is float and math.isnan(value))
     return True
 
 
@@ -36,7 +38,7 @@ def is_number(value: Any) -> bool:
     return type(value) in _NUMBERS
 
 
-def number(value: int | float) -> int | float:
+def number(value: Number) -> Number:
     """The canonical form of a result: whole numbers without decimals, integers only while they are exact."""
     if type(value) is int:
         return value if -EXACT <= value <= EXACT else as_double(value)
@@ -53,7 +55,7 @@ def as_double(value: int) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def to_number(value: Any) -> int | float:
+def to_number(value: Any) -> Number:
     """Null is 0, true is 1, numeric text its number, blank text 0; the rest is not a number."""
     kind = type(value)
     if kind in _NUMBERS:
@@ -69,7 +71,7 @@ def to_number(value: Any) -> int | float:
     return NAN
 
 
-def _parse_number(text: str) -> int | float:
+def _parse_number(text: str) -> Number:
     text = text.strip()
     if not text:
         return 0
@@ -78,7 +80,7 @@ def _parse_number(text: str) -> int | float:
     return number(float(text)) if _NUMERIC.fullmatch(text) else NAN
 
 
-def number_text(value: int | float) -> str:
+def number_text(value: Number) -> str:
     """As JSON shows it: `3`, `0.5`, `1e+21`; what is no finite number is `null`."""
     if type(value) is int:
         return str(value)
@@ -143,7 +145,7 @@ def script_text(value: Any, depth: int = 0) -> str:
     if value is UNDEFINED:
         return "undefined"
     if kind is float and not math.isfinite(value):
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return to_text(value)
 
 
@@ -227,5 +229,5 @@ def _is_listed(entries: list[str], item: Any) -> bool:
     return script_text(item) in entries
 
 
-def _whole(value: int | float) -> int | float:
+def _whole(value: Number) -> Number:
     return math.trunc(value) if type(value) is int or math.isfinite(value) else NAN

@@ -3,16 +3,16 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from runtime.expressions.coercion import NAN, Number, is_number, to_text
 from runtime.expressions.dayjs import format_date
-from runtime.expressions.coercion import NAN, is_number, to_text
 from runtime.expressions.scope import Scope
 from runtime.values import UNDEFINED
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 _ISO = re.compile(r"""
@@ -65,7 +65,7 @@ def _moment(value: Any) -> datetime | None:
     return _parsed(value) if type(value) is str and len(value) <= 80 else None
 
 
-def _from_milliseconds(value: int | float) -> datetime | None:
+def _from_milliseconds(value: Number) -> datetime | None:
     try:
         return _EPOCH + timedelta(milliseconds=math.trunc(value))
     except (OverflowError, ValueError):           # infinite or too far away; not a number
@@ -84,7 +84,7 @@ def _parsed(text: str) -> datetime | None:
     try:
         moment = datetime(
             int(match["year"]), int(match["month"] or match["month2"] or 1), int(match["day"] or match["day2"] or 1),
-            0 if is_midnight else hour, minute, second, millisecond * 1000, timezone.utc)
+            0 if is_midnight else hour, minute, second, millisecond * 1000, UTC)
         return moment + timedelta(days=int(is_midnight)) - _offset(match["zone"])
     except (ValueError, OverflowError):
         return None

@@ -12,8 +12,24 @@ from runtime.expressions.coercion import to_text, truthy
 from runtime.expressions.functions import find_function
 from runtime.expressions.limits import MAX_TEXT, check_text
 from runtime.expressions.nodes import (
-    Arithmetic, Call, Compare, Constant, Exists, Indirect, Inner, ListOf, Logic, MapOf, Matches, MatchesRegex, Named,
-    Node, Not, Text, Variable)
+    Arithmetic,
+    Call,
+    Compare,
+    Constant,
+    Exists,
+    Indirect,
+    Inner,
+    ListOf,
+    Logic,
+    MapOf,
+    Matches,
+    MatchesRegex,
+    Named,
+    Node,
+    Not,
+    Text,
+    Variable,
+)
 from runtime.expressions.paths import CONTEXTS, Evaluate, Key, as_key, compile_path, member, parse_path, read_path
 from runtime.expressions.scope import Scope
 from runtime.expressions.syntax import parse_expression

@@ -5,12 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from runtime.expressions.coercion import NAN, is_number, number, to_number
+from runtime.expressions.coercion import NAN, Number, is_number, number, to_number
 from runtime.expressions.scope import Scope
 from runtime.expressions.texts import bad_arguments
 from runtime.values import UNDEFINED
-
-Number = int | float
 
 
 def _half_up(value: float) -> Number:
@@ -65,7 +63,7 @@ def _extreme(values: tuple[Any, ...], choose: Callable[..., Number], default: fl
     if len(values) == 1 and type(values[0]) is list:
         values = values[0]
     numbers = [number(to_number(value)) for value in values]
-    if any(value != value for value in numbers):
+    if any(map(math.isnan, numbers)):
         return NAN
     return choose(numbers, default=default)
 

@@ -10,7 +10,15 @@ from typing import Any
 from runtime.errors import AutomationsError, ExpressionError
 from runtime.expressions.arithmetic import ARITHMETIC, COMPARISONS, EXACT_ARITHMETIC, Operation
 from runtime.expressions.coercion import (
-    EXACT, as_double, contains, loose_equal, number, script_text, strict_equal, truthy)
+    EXACT,
+    as_double,
+    contains,
+    loose_equal,
+    number,
+    script_text,
+    strict_equal,
+    truthy,
+)
 from runtime.expressions.functions import Function
 from runtime.expressions.limits import check_weight
 from runtime.expressions.paths import Evaluate

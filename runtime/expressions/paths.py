@@ -81,15 +81,19 @@ def member(parent: Any, key: Key) -> Any:
     return UNDEFINED
 
 
+def follow(value: Any, path: Path) -> Any:
+    """The value at `path` below `value`."""
+    for key in path:
+        value = member(value, key)
+    return value
+
+
 def read_path(scope: Scope, path: Path) -> Any:
     """The value of a variable whose name was made while running."""
     name = str(path[0])
     if name in CONTEXTS:
         return scope.read(name, path[1:])
-    value = scope.locals.get(name, UNDEFINED)
-    for key in path[1:]:
-        value = member(value, key)
-    return value
+    return follow(scope.locals.get(name, UNDEFINED), path[1:])
 
 
 def compile_path(path: Path) -> Evaluate:

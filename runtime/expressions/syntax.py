@@ -5,8 +5,24 @@ from runtime.errors import ExpressionError
 from runtime.expressions.braces import Block, Group, Part, split
 from runtime.expressions.limits import check_depth
 from runtime.expressions.nodes import (
-    Arithmetic, Call, Compare, Constant, Exists, Indirect, Inner, ListOf, Logic, MapOf, Matches, MatchesRegex, Named,
-    Node, Not, Text, Variable)
+    Arithmetic,
+    Call,
+    Compare,
+    Constant,
+    Exists,
+    Indirect,
+    Inner,
+    ListOf,
+    Logic,
+    MapOf,
+    Matches,
+    MatchesRegex,
+    Named,
+    Node,
+    Not,
+    Text,
+    Variable,
+)
 from runtime.expressions.paths import parse_path, steps
 from runtime.expressions.tokens import OPERATOR_WORDS, Token, details, invalid, tokenize
 from runtime.values import UNDEFINED
@@ -214,7 +230,7 @@ class _Parser:
         self._index += 1
         if self._accept("("):
             return self._call(word)
-        return Constant(_CONSTANTS[lower] if lower in _CONSTANTS else word)
+        return Constant(_CONSTANTS.get(lower, word))
 
     def _bracketed(self) -> Node:
         if self._accept("("):

@@ -6,10 +6,10 @@ from typing import Any
 
 from runtime.errors import AutomationsError
 from runtime.expressions.braces import Block, Group, split
+from runtime.expressions.coercion import truthy
 from runtime.expressions.evaluate import compile_expression, compile_node, compile_text, compile_truth
 from runtime.expressions.limits import MAX_VALUE_DEPTH, too_deep
 from runtime.expressions.operators import constant, constant_of, failing
-from runtime.expressions.coercion import truthy
 from runtime.expressions.paths import Evaluate
 from runtime.expressions.reexpansion import compile_expanding
 from runtime.expressions.scope import Scope

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from runtime.errors import ExpressionError
-from runtime.expressions.coercion import is_number, script_text, to_text
+from runtime.expressions.coercion import Number, is_number, script_text, to_text
 from runtime.expressions.limits import MAX_ITEMS, check_text
 from runtime.values import UNDEFINED
 
@@ -55,8 +55,8 @@ def cut(value: Any = UNDEFINED, start: Any = UNDEFINED, end: Any = UNDEFINED) ->
     return value[_position(start, len(value)):_position(end, len(value))]
 
 
-def _position(index: int | float, size: int) -> int:
-    if index != index:
+def _position(index: Number, size: int) -> int:
+    if math.isnan(index):
         return 0
     if index >= size:
         return size

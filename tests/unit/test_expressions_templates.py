@@ -6,7 +6,14 @@ from expression_scope import Variables, holds, result_of, value_of
 
 from runtime.errors import AutomationsError, ExpressionError, VariableNameError
 from runtime.expressions import (
-    compile_condition, compile_value, constant_of, find_condition_problems, find_problems, parse_path, to_text)
+    compile_condition,
+    compile_value,
+    constant_of,
+    find_condition_problems,
+    find_problems,
+    parse_path,
+    to_text,
+)
 from runtime.values import UNDEFINED
 
 BODY = {"o": {"k": "v", "two words": "tw", "x.y": "dot", "k-d": "dash"}, "l": ["a", "b"], "s": "hello", "nul": None, "n": 4}
