@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
@@ -24,7 +24,7 @@ class AwsCredentials:
 def sign(method: str, url: str, headers: Mapping[str, str], body: bytes, *, credentials: AwsCredentials, now: int) -> dict[str, str]:
     """The headers to add to the request. `url` is the one that goes over the wire; `now` in milliseconds."""
     parts = urlsplit(url)
-    stamp = datetime.fromtimestamp(now / 1000, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     body_hash = hashlib.sha256(body).hexdigest()
     added = {"x-amz-date": stamp}
     if credentials.session_token:

@@ -10,7 +10,12 @@ from runtime.errors import FetchFailed
 from runtime.outbound import Outbound, Request
 from runtime.settings import RuntimeSettings
 
-LOOPBACK = """
+
+def urls(text: str) -> list[str]:
+    return text.split()
+
+
+LOOPBACK = urls("""
 http://127.0.0.1/ http://127.0.0.1:22/ http://127.1.2.3/ http://127.255.255.254/ https://127.0.0.1:8443/x http://127.0.0.1./
 http://127.1/ http://127.0.1/ http://2130706433/ http://2130706433:80/x http://0x7f000001/ http://0x7f.0.0.1/ http://0x7f.1/
 http://0X7F.0X0.0X0.0X1/ http://0177.0.0.1/ http://017700000001/ http://0177.0x0.0.1/ http://00000177.0.0.1/ http://127.0.0.01/
@@ -23,10 +28,10 @@ http://[64:ff9b::127.0.0.1]/ http://[64:ff9b::7f00:1]/ http://[64:ff9b:1::7f00:1
 http://[2002:7f00:1::]/ http://[2002:7f00:1::1]/ http://[::ffff:0:127.0.0.1]/ http://[2001:db8::5efe:127.0.0.1]/
 http://[2001:0:7f00:1::]/ http://[2001:0:5ef5:79fd::80ff:fffe]/ http://[::ffff:0.0.0.0]/
 http://①②⑦.⓪.⓪.①/ http://127。0。0。1/ http://１２７.0.0.1/ http://user:pw@127.0.0.1/ http://example.com@127.0.0.1/
-http://127.0.0.1#@example.com/ http://127.0.0.1?@example.com/ http://127.0.0.1\t/ http://\t127.0.0.1/
-""".split(" ")
+http://127.0.0.1#@example.com/ http://127.0.0.1?@example.com/
+""")
 
-LINK_AND_METADATA = """
+LINK_AND_METADATA = urls("""
 http://169.254.169.254/latest/meta-data/ http://169.254.169.254:80/ http://169.254.0.1/ http://169.254.170.2/v2/credentials
 http://2852039166/ http://0xa9fea9fe/ http://0xa9.0xfe.0xa9.0xfe/ http://0251.0376.0251.0376/ http://169.254.43518/ http://169.16689662/
 http://[::ffff:169.254.169.254]/ http://[::ffff:a9fe:a9fe]/ http://[::169.254.169.254]/ http://[64:ff9b::a9fe:a9fe]/
@@ -35,13 +40,13 @@ http://[fd00:ec2::254]/latest/ http://[fd20:ce::254]/ http://[fd00:c1::a9fe:a9fe
 http://100.100.100.200/latest/meta-data/ http://192.0.0.192/ http://168.63.129.16/ http://metadata.google.internal/computeMetadata/v1/
 http://METADATA.google.internal./ http://metadata.goog/ http://metadata.attacker.test/ http://mixed-up.attacker.test/
 http://224.0.0.1/ http://239.255.255.250:1900/ http://255.255.255.255/ http://240.0.0.1/ http://[ff02::1]/
-""".split()
+""")
 
-NOT_HTTP = """
+NOT_HTTP = urls("""
 file:///etc/passwd ftp://127.0.0.1/ gopher://127.0.0.1:6379/_INFO dict://127.0.0.1:11211/stats unix:///run/docker.sock
 data:text/plain,hello javascript:alert(1) jar:http://127.0.0.1!/ ws://127.0.0.1/ //127.0.0.1/ /etc/passwd 127.0.0.1 http:///etc/passwd
 http:127.0.0.1 http:// http://a%00b/ http://a%2eb/ http://[::1 http://[::g]/ http://127.0.0.1:99999/ http://exa_mple..com/
-""".split()
+""")
 
 NAMES = {
     "localhost": ["127.0.0.1", "::1"], "foo.localhost": ["127.0.0.1"], "metadata.attacker.test": ["169.254.169.254"],
@@ -67,7 +72,7 @@ class Names(AbstractResolver):
         pass
 
 
-TARGETS = [*(url for line in LOOPBACK for url in line.split("\n") if url), *LINK_AND_METADATA, *NOT_HTTP]
+TARGETS = [*LOOPBACK, *LINK_AND_METADATA, *NOT_HTTP, "http://127.0.0.1\t/", "http://\t127.0.0.1/", "http://127.0.0.1 /"]
 
 
 def test_the_list_is_long_enough_to_mean_something() -> None:
