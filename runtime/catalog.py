@@ -6,7 +6,7 @@ or nothing of it happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from runtime.calls import NewEvent, Origin
 from runtime.clock import Clock
 from runtime.definitions import Definition, Revision, from_fact, kept_form, members, own
 from runtime.edits import Edit, Edited
-from runtime.errors import AlreadyUsed, InvalidRequest, NotFound
+from runtime.errors import AlreadyUsed, InvalidRequest, NotFound, TooBusy
 from runtime.events import Bus
 from runtime.ids import Ids
 from runtime.imports import ImportResult
@@ -122,9 +122,9 @@ class Catalog:
         await self._alone(id, lambda: self._delete(id, origin))
 
     async def import_definition(self, document: Source | Definition, *, owner: str, origin: Origin, id: str | None = None,
-                                merge: bool = False, overwrite_slug: bool = True) -> ImportResult:
+                                merge: bool = False, overwrite_slug: bool = True, new_id: str | None = None) -> ImportResult:
         """Take a whole definition as a new workspace, or as the next revision of the workspace `id`; with `merge` its members
-        are put over those that are there, and nothing is removed.
+        are put over those that are there, and nothing is removed. `new_id` is the id of a new workspace, if it may choose.
 
         A slug that another workspace has is replaced by a free one, and a warning says so, unless `overwrite_slug` is false.
         """
@@ -135,13 +135,13 @@ class Catalog:
         report = await asyncio.to_thread(check_workspace, source)
         report.refuse()
         kept, warnings = kept_form(own(source.data)), list(report.warnings)
-        if overwrite_slug and "slug" in kept and self._ids_by_slug.get(kept["slug"], id) != id:
+        wanted = kept.get("slug")
+        if overwrite_slug and wanted is not None and self._ids_by_slug.get(wanted, id) != id:
             warnings.append(imports.taken_slug(source))
-            taken = kept.pop("slug")
-            kept |= {"slug": slugs.for_workspace(taken, self._is_taken)} if id is None else {}
+            del kept["slug"]
         parts = [part for part in members(kept) if part != "index" or not merge]
         if id is None:
-            workspace, deleted = await self._begin(kept, owner, origin, imported=parts), []
+            workspace, deleted = await self._begin(kept, owner, origin, like=wanted, imported=parts, id=new_id), []
         else:
             edited = await self._edit(id, edits.overlay(kept) if merge else edits.replace(kept), origin, imported=parts)
             workspace, deleted = self.require(id), edited.removed
@@ -228,17 +228,22 @@ class Catalog:
             await self._commit(old, new, difference, origin)
         return edited
 
-    async def _begin(self, definition: Definition, owner: str, origin: Origin, *, imported: list[str] | None = None) -> Workspace:
-        slug = definition.get("slug") or slugs.for_workspace(definition["name"], self._is_taken)
-        id = next(id for id in iter(self._ids.workspace_id, None) if id not in self._revisions)
-        now = self._clock.now()
-        new = Revision(id, owner, 1, now, now, origin.identity.user_id or owner,
-                       {"id": id, "name": definition["name"], "slug": slug, **definition})
-        difference = differences.between(None, new)
-        if imported is not None:
-            difference.events.append(differences.of_import(new, imported, ()))
-        await self._finished(self._commit(None, new, difference, origin))
-        return self.require(id)
+    async def _begin(self, definition: Definition, owner: str, origin: Origin, *, like: str | None = None,
+                     imported: list[str] | None = None, id: str | None = None) -> Workspace:
+        """A new workspace. Without a slug it gets a free one, made from `like` or from its name; `id` is kept if it is free."""
+        async def begin() -> Workspace:
+            slug = definition.get("slug") or slugs.for_workspace(like or definition["name"], self._is_taken)
+            chosen = id if id is not None and id not in self._revisions else self._free_id()
+            now = self._clock.now()
+            new = Revision(chosen, owner, 1, now, now, origin.identity.user_id or owner,
+                           {"id": chosen, "name": definition["name"], "slug": slug, **definition})
+            difference = differences.between(None, new)
+            if imported is not None:
+                difference.events.append(differences.of_import(new, imported, ()))
+            await self._commit(None, new, difference, origin)
+            return self.require(chosen)
+        workspace: Workspace = await self._finished(begin())
+        return workspace
 
     async def _commit(self, old: Revision | None, new: Revision, difference: differences.Difference, origin: Origin) -> None:
         """The revision and what is told of it, in one batch."""
@@ -256,9 +261,22 @@ class Catalog:
         with self._claim(f"workspace:{new.slug}", taken=self._ids_by_slug.get(new.slug, new.id) != new.id):
             # What an instance hears of its own end is for the automations it still had.
             workspace, first = (after, events) if events else (before, farewells)
-            await self._bus.accept(workspace, first, origin, facts=[new.fact()], on_commit=settle)
+            await self._settle(workspace, first, origin, [new.fact()], settle)
         if events and farewells:
             await self._bus.accept(before, farewells, origin)
+
+    async def _settle(self, workspace: Workspace, events: Sequence[NewEvent], origin: Origin, facts: Sequence[Fact],
+                      put: Callable[[], None]) -> None:
+        """Commit facts and events, `put` what they change in its place, and only then go on."""
+        is_put = asyncio.Event()
+
+        def settle() -> None:
+            try:
+                put()
+            finally:
+                is_put.set()
+        await self._bus.accept(workspace, events, origin, facts=facts, on_commit=settle)
+        await is_put.wait()
 
     async def _delete(self, id: str, origin: Origin) -> None:
         old, before = self.revision(id), self.require(id)
@@ -273,7 +291,7 @@ class Catalog:
             self._put_live(id, None)
             if app is not None:
                 users.extend(self._put_app(app.slug, None))
-        await self._bus.accept(before, differences.of_deletion(old), origin, facts=facts, on_commit=settle)
+        await self._settle(before, differences.of_deletion(old), origin, facts, settle)
         if app is not None:
             await self._tell_users(app.slug, [user.before for user in users], _app_deleted(app.slug), origin)
 
@@ -285,16 +303,16 @@ class Catalog:
         users: list[_User] = []
         with self._claim(f"app:{app.slug}", taken=published is None and app.slug in self._apps):
             event = NewEvent("apps.published", {"app": app.summary()})
-            await self._bus.accept(self.require(revision.id), [event], origin, facts=[app.fact()],
-                                   on_commit=lambda: users.extend(self._put_app(app.slug, app)))
+            await self._settle(self.require(revision.id), [event], origin, [app.fact()],
+                               lambda: users.extend(self._put_app(app.slug, app)))
         await self._tell_users(app.slug, [user.after for user in users], event, origin)
         return app
 
     async def _unpublish(self, slug: str, origin: Origin) -> None:
         app = self.require_app(slug)
         users: list[_User] = []
-        await self._bus.accept(self.require(app.workspace_id), [_app_deleted(slug)], origin, facts=[AppDeleted(slug)],
-                               on_commit=lambda: users.extend(self._put_app(slug, None)))
+        await self._settle(self.require(app.workspace_id), [_app_deleted(slug)], origin, [AppDeleted(slug)],
+                           lambda: users.extend(self._put_app(slug, None)))
         await self._tell_users(slug, [user.before for user in users], _app_deleted(slug), origin)
 
     def _put_app(self, slug: str, app: Publication | None) -> list[_User]:
@@ -340,6 +358,9 @@ class Catalog:
         for listener in self._listeners:
             listener(before, after)
 
+    def _free_id(self) -> str:
+        return next(id for id in iter(self._ids.workspace_id, None) if id not in self._revisions)
+
     def _is_taken(self, slug: str) -> bool:
         return slug in self._ids_by_slug or f"workspace:{slug}" in self._claimed
 
@@ -353,8 +374,10 @@ class Catalog:
         self._claimed.add(name)
         try:
             yield
-        except Conflict:                                # another node was faster
-            raise refusal from None
+        except TooBusy as error:
+            if isinstance(error.__cause__, Conflict):   # another node was faster
+                raise refusal from None
+            raise
         finally:
             self._claimed.discard(name)
 
