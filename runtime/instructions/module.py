@@ -58,11 +58,12 @@ def _apply(frame: Frame, function: Function, given: dict[str, Any], documents: A
     parameters = given.get("parameters")
     around = Around(frame.ids, frame.clock, frame.identity.user_id, documents)
     try:
-        return store(frame, function(parameters if type(parameters) is dict else {}, around))
+        value = function(parameters if type(parameters) is dict else {}, around)
     except AutomationsError as error:
-        if on_error == "continue":
-            return store(frame, error.body())
         if on_error == "emit":
             frame.report(error.wire, error.message, error.details)
             return None
-        raise
+        if on_error != "continue":
+            raise
+        value = error.body()
+    return store(frame, value)
