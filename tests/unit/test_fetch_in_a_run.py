@@ -36,10 +36,10 @@ async def base() -> AsyncIterator[str]:
         yield str(server.make_url("/"))[:-1]
 
 
-async def result(steps: list[dict[str, Any]], output: Any, body: dict[str, Any], identity: Identity = Identity("ada", "s1")) -> tuple[Any, list[Any]]:
+async def result(steps: list[dict[str, Any]], output: Any, body: dict[str, Any]) -> tuple[Any, list[Any]]:
     workspace = {"automations": {"main": {"when": {"endpoint": True}, "do": steps, "output": output}}}
     async with Sandbox(workspace, store=await store.open("memory:")) as box:
-        value = await box.call("main", body, identity=identity)
+        value = await box.call("main", body, identity=Identity("ada", "s1"))
         await box.settle()
         return value, [(event["type"], event["payload"]) for event in await box.events()]
 
