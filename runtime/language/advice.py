@@ -67,11 +67,12 @@ class Advice:
 
     def _several_keys(self, step: dict[str, Any], word: str, body: Any, path: Path) -> None:
         second = list(step)[1]
+        first, other = word[:60], second[:60]
         if body is None:
-            hint = f"Indent {second} below {word}, two blanks more than it."
+            hint = f"Indent {other} below {first}, two blanks more than it."
         else:
-            hint = f'Begin a new item with "- {second}:", or indent it if it belongs to {word}.'
-        self._findings.warn("several-keys", (*path, second), f'"{second}" is ignored: an instruction has one key, and that is "{word}"',
+            hint = f'Begin a new item with "- {other}:", or indent it if it belongs to {first}.'
+        self._findings.warn("several-keys", (*path, second), f'"{other}" is ignored: an instruction has one key, and that is "{first}"',
                             hint=hint, key=True)
 
     def _call(self, word: str, body: Any, path: Path) -> None:
@@ -79,9 +80,10 @@ class Advice:
             message, hint = objection
             self._findings.warn("unknown-instruction", path, message, hint=hint, key=True)
         if body is None:
-            self._findings.warn("no-parameters", path, f'"{word}" without arguments fails', hint=f"Write {word}: {{}}.", key=True)
+            self._findings.warn("no-parameters", path, f"{shown(word)} without arguments fails", hint=f"Write {word[:60]}: {{}}.",
+                                key=True)
         elif not isinstance(body, dict) and not is_template(body):
-            self._findings.warn("bad-parameter", path, f'the arguments of "{word}" must be a map, not {shown(body)}',
+            self._findings.warn("bad-parameter", path, f"the arguments of {shown(word)} must be a map, not {shown(body)}",
                                 hint=kind_hint(body, "object"))
         check_templates(self._findings, body, path)
         if isinstance(body, dict):
@@ -97,7 +99,8 @@ class Advice:
         kind = schema.get("type")
         if kind is not None and not has_kind(value, kind):
             if value is not None:
-                self._findings.warn("bad-parameter", path, f'"{path[-1]}" must be {said(kind)}, not {shown(value)}', hint=kind_hint(value, kind))
+                self._findings.warn("bad-parameter", path, f'"{path[-1]}" must be {said(kind)}, not {shown(value)}',
+                                    hint=kind_hint(value, kind))
             return
         if schema.get("instructions"):
             self.instructions(value, path, is_nested=True)
@@ -134,7 +137,7 @@ class Advice:
                 self._value(member, properties[name], place, word)
                 continue
             if not schema.get("open"):
-                self._findings.warn("unknown-parameter", place, f'"{name}" means nothing to "{word}"', key=True,
+                self._findings.warn("unknown-parameter", place, f'{shown(name)} means nothing to "{word}"', key=True,
                                     hint=did_you_mean(name, vocabulary(properties, _PARAMETER_SYNONYMS))
                                     or f"Known are: {', '.join(properties)}.")
             check_templates(self._findings, member, place)

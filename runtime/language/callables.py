@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from runtime.language.problems import shown
 from runtime.language.schema import INSTRUCTION_SCHEMAS
 from runtime.language.suggest import Names
 
@@ -41,24 +42,24 @@ class Callables:
     def objection(self, name: str) -> tuple[str, str] | None:
         """(what is wrong with calling `name`, what to write instead), or None."""
         if name in self._disabled:
-            return f'the automation "{name}" is disabled: calling it fails as if it did not exist', "Remove its disabled: true."
+            return f'the automation {shown(name)} is disabled: calling it fails as if it did not exist', "Remove its disabled: true."
         if name in self._automations:
             return None
         instance, dot, rest = name.partition(".")
         if dot and instance in self._imports:
             if "." not in rest:
                 return None
-            return f'"{name}" reaches into the imports of an import', "Call an automation of a direct import: instance.automation."
+            return f"{shown(name)} reaches into the imports of an import", "Call an automation of a direct import: instance.automation."
         near = self.near(name)
         if near is None and not self._is_complete:
             return None
         if near in INSTRUCTION_SCHEMAS:
             what = "is not an instruction"
         elif dot:
-            what = f'cannot be called: there is no import "{instance}", or it is disabled'
+            what = f"cannot be called: there is no import {shown(instance)}, or it is disabled"
         else:
             what = "is neither an instruction nor an automation of this workspace"
-        return f'"{name}" {what}', f'Did you mean "{near}"?' if near else ""
+        return f"{shown(name)} {what}", f'Did you mean "{near}"?' if near else ""
 
     def near(self, name: str) -> str | None:
         if native := _NATIVE.near(name):

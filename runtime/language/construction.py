@@ -137,8 +137,9 @@ class Construction:
         """Put a copy: whoever changes one place of the data does not change the other."""
         anchored = self.anchors.get(event.anchor)
         if anchored is None:
-            self.fail("unknown-alias", f'there is no anchor "&{event.anchor}" before this alias', event,
-                      f'Put quotes around text that begins with *: "*{event.anchor}"')
+            word = event.anchor[:60]
+            self.fail("unknown-alias", f'there is no anchor "&{word}" before this alias', event,
+                      f'Put quotes around text that begins with *: "*{word}"')
         self.repeated += anchored.weight
         if self.repeated > MAX_REPEATED:
             self.fail("too-many-aliases", f"aliases repeat more than {MAX_REPEATED} characters", event, "Use fewer of them")
@@ -176,10 +177,12 @@ class Construction:
             self.fail("too-many-nodes", f"a document has at most {MAX_NODES} values", event, "Split it into several documents")
 
     def too_deep(self, event: Any) -> None:
-        self.fail("too-deep", f"maps and lists are nested at most {MAX_DEPTH} deep", event, "Move the inner part to an automation of its own")
+        self.fail("too-deep", f"maps and lists are nested at most {MAX_DEPTH} deep", event,
+                  "Move the inner part to an automation of its own")
 
     def unknown_tag(self, event: Any) -> None:
-        self.fail("unknown-tag", f'the tag "{event.tag[:60]}" is not supported', event, "Remove it, or put quotes around text that begins with !")
+        self.fail("unknown-tag", f'the tag "{event.tag[:60]}" is not supported', event,
+                  "Remove it, or put quotes around text that begins with !")
 
     def fail(self, code: str, message: str, event: Any, hint: str) -> None:
         mark = mark_of(self.name, event.start_mark.line << COLUMN_BITS | event.start_mark.column)

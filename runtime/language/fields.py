@@ -21,8 +21,8 @@ def check_fields(findings: Findings, fields: dict[str, Any], path: Path) -> None
         if isinstance(field, dict):
             _check_field(findings, field, (*path, name))
         elif field is not None and not isinstance(field, bool):
-            findings.refuse("bad-shape", (*path, name), f'the field "{name}" must be a map, not {shown(field)}',
-                            hint=f"Write {name}: {{type: {_meant(field)}}}.")
+            findings.refuse("bad-shape", (*path, name), f"the field {shown(name)} must be a map, not {shown(field)}",
+                            hint=f"Write {name[:60]}: {{type: {_meant(field)}}}.")
 
 
 def _check_field(findings: Findings, field: dict[str, Any], path: Path) -> None:
@@ -49,8 +49,8 @@ def _check_below(findings: Findings, field: dict[str, Any], path: Path) -> None:
             if isinstance(member, dict):
                 _check_field(findings, member, (*path, "properties", name))
             elif not isinstance(member, bool):
-                findings.warn("bad-field", (*path, "properties", name), f'the field "{name}" must be a map, not {shown(member)}',
-                              hint=f"Write {name}: {{type: {_meant(member)}}}.")
+                findings.warn("bad-field", (*path, "properties", name), f"the field {shown(name)} must be a map, not {shown(member)}",
+                              hint=f"Write {name[:60]}: {{type: {_meant(member)}}}.")
     elif properties is not None:
         findings.warn("bad-field", (*path, "properties"), f'"properties" must be a map, not {shown(properties)}')
     if isinstance(items, dict):

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from runtime.language.problems import Findings, shown
+from runtime.language.shape import has_kind
 from runtime.language.source import Path
 from runtime.language.suggest import Names, did_you_mean
 from runtime.language.templates import check_templates, is_template
 from runtime.native import CONTEXTS_UPDATED, EXECUTED, LISTENABLE, NAME, is_native_name
 
 _READ_ONLY = {
-    "global": frozenset(("workspaceId", "workspaceName", "apiUrl", "studioUrl", "pagesUrl", "pagesHost", "endpoints", "workspacesRegistry")),
+    "global": frozenset(("workspaceId", "workspaceName", "apiUrl", "studioUrl", "pagesUrl", "pagesHost", "endpoints",
+                         "workspacesRegistry")),
     "user": frozenset(("email", "authData", "role")),
-    "session": frozenset(),
     "run": frozenset(("correlationId", "depth", "date", "trigger", "automationSlug", "socketId", "appSlug", "appInstanceSlug",
                       "appInstanceFullSlug", "parentAppSlug", "authenticatedWorkspaceId", "ip", "sourceWorkspaceId"))}
 """Fields that the server computes again whatever is written to them."""
@@ -34,7 +35,8 @@ def check_variable(findings: Findings, name: Any, path: Path) -> None:
         return
     parts = _PARTS.findall(name)
     if _BAD_PATH.search(name) or not parts:
-        findings.warn("bad-variable", path, f"{shown(name)} is not the name of a variable", hint="Write a path such as answer or session.cart[0].")
+        findings.warn("bad-variable", path, f"{shown(name)} is not the name of a variable",
+                      hint="Write a path such as answer or session.cart[0].")
     elif parts[0] == "$workspace":
         findings.warn("read-only", path, "$workspace cannot be written: this has no effect", hint="Write to global to share a value.")
     elif len(parts) > 1 and parts[1] in _READ_ONLY.get(parts[0], ()):
@@ -59,8 +61,9 @@ def check_listened(findings: Findings, event: str, path: Path, *, is_wait: bool 
 def check_event_name(findings: Findings, event: str, path: Path) -> None:
     """An event that an emit names."""
     if NAME.fullmatch(event) is None:
-        bad = sorted(set(re.findall(r"[^a-zA-Z0-9 ._-]", event)))
-        findings.warn("bad-event-name", path, f"{shown(event)} cannot be the name of an event" + (f" because of {' '.join(bad[:5])}" if bad else ""),
+        bad = sorted(set(re.findall(r"[^a-zA-Z0-9 ._-]", event)))[:5]
+        reason = f" because of {' '.join(bad)}" if bad else ""
+        findings.warn("bad-event-name", path, f"{shown(event)} cannot be the name of an event{reason}",
                       hint="Use letters, digits, blanks, dots, underscores and dashes.")
     elif is_native_name(event):
         findings.warn("reserved-event", path, f'"{event}" is a name of the server\'s own events: this fails',
@@ -101,7 +104,7 @@ def _fetch(findings: Findings, body: dict[str, Any], path: Path) -> None:
 
 def _set(findings: Findings, body: dict[str, Any], path: Path) -> None:
     value = body.get("value")
-    if body.get("type") == "add" and (value is None or isinstance(value, (bool, dict, list)) or isinstance(value, str) and not is_template(value)):
+    if body.get("type") == "add" and not has_kind(value, "number") and not is_template(value):
         findings.warn("bad-parameter", (*path, "value"), f"type: add needs a number, not {shown(value)}",
                       hint="Write a number, without quotes.", key="value" not in body)
 

@@ -24,8 +24,9 @@ from runtime.language.source import Mark, Source
 
 MAX_BYTES = 5 * 1024 * 1024
 
-_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_TAG_DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])%TAG")
+_UNPRINTABLE = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML does not allow, and the line separators of YAML 1.1, which the parsers would fold into blanks."""
+_TAG_DIRECTIVE = re.compile("(?:^|[\n\r])%TAG")
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 

@@ -12,6 +12,9 @@ from runtime.language.source import Mark, Path, Source
 _WORD = re.compile(r"[\w$-]+")
 _CLASSES = {"bad-cron": InvalidSchedule, "bad-slug": InvalidSlug, "duplicate-slug": AlreadyUsed}
 """The codes whose refusal has a name of its own on the wire."""
+_LONGEST_PART = 100
+MAX_FOUND = 10_000
+"""Problems kept of one document, and as many warnings: a long document may be wrong in every line."""
 _WIRE_MESSAGES = {"bad-cron": "Invalid schedule format"}
 
 
@@ -59,16 +62,26 @@ class Findings:
     source: Source
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    dropped: int = 0
 
     def refuse(self, code: str, path: Path, message: str, *, hint: str = "", key: bool = False) -> None:
-        self.problems.append(Problem(code, message, path, self.source.at(path, key), hint))
+        self._keep(self.problems, code, path, message, hint=hint, key=key)
 
     def warn(self, code: str, path: Path, message: str, *, hint: str = "", key: bool = False) -> None:
-        self.warnings.append(Problem(code, message, path, self.source.at(path, key), hint))
+        self._keep(self.warnings, code, path, message, hint=hint, key=key)
+
+    def _keep(self, kept: list[Problem], code: str, path: Path, message: str, *, hint: str, key: bool) -> None:
+        if len(kept) < MAX_FOUND:
+            kept.append(Problem(code, message, path, self.source.at(path, key), hint))
+        else:
+            self.dropped += 1
 
     def report(self) -> Report:
-        """In the order of the document."""
-        return Report(tuple(sorted(self.problems, key=_place)), tuple(sorted(self.warnings, key=_place)))
+        """In the order of the document; what was too much to keep is told as a last warning."""
+        warnings = sorted(self.warnings, key=_place)
+        if self.dropped:
+            warnings.append(Problem("more", f"{self.dropped} more are not listed", (), Mark(self.source.name)))
+        return Report(tuple(sorted(self.problems, key=_place)), tuple(warnings))
 
 
 def refusal(problems: Sequence[Problem]) -> InvalidAutomation:
@@ -87,6 +100,8 @@ def path_text(path: Path) -> str:
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
+        elif len(part) > _LONGEST_PART:
+            text += f"[{part[:_LONGEST_PART] + '…'!r}]"
         elif _WORD.fullmatch(part):
             text += f".{part}" if text else part
         else:

@@ -204,7 +204,8 @@ _OURS = frozenset(("instructions", "branches", "variable", "automation", "anyCas
 
 def document_schema() -> Schema:
     """JSON Schema (draft 2020-12) of a workspace document, for editors: it completes, explains, and marks unknown words."""
-    call = {"type": ["object", "string"], "description": "Arguments of the automation that is called.", "properties": {"output": _portable(_OUTPUT)}}
+    call = {"type": ["object", "string"], "description": "Arguments of the automation that is called.",
+            "properties": {"output": _portable(_OUTPUT)}}
     instruction = {
         "type": ["object", "null"], "maxProperties": 1, "description": "One instruction, or a call of an automation by its slug.",
         "properties": {word: _body(schema) for word, schema in INSTRUCTION_SCHEMAS.items()},

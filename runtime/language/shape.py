@@ -62,7 +62,8 @@ def kind_hint(value: Any, kind: str | list[str]) -> str:
     if "boolean" in kinds and isinstance(value, str) and value.lower() in _YES_AND_NO:
         return f"Write {_YES_AND_NO[value.lower()]}, without quotes."
     if "array" in kinds:
-        return f"Write [{value}]." if isinstance(value, str) and value.isidentifier() else 'Begin each item with "- " on a line of its own.'
+        is_word = isinstance(value, str) and value.isidentifier()
+        return f"Write [{value[:60]}]." if is_word else 'Begin each item with "- " on a line of its own.'
     if "object" in kinds:
         return 'Write "key: value" lines below it, indented.'
     if "string" in kinds and isinstance(value, (int, float)):
@@ -108,7 +109,7 @@ def _check_members(findings: Findings, value: dict[str, Any], schema: Schema, pa
             if member is not None:
                 check_shape(findings, member, properties[key], (*path, key))
         elif properties is not None and not schema.get("open"):
-            findings.warn("unknown-key", (*path, key), f'"{key}" means nothing in {_name(path)}',
+            findings.warn("unknown-key", (*path, key), f"{shown(key)} means nothing in {_name(path)}",
                           hint=unknown_hint(key, properties), key=True)
         elif each is not None:
             check_shape(findings, member, each, (*path, key))
@@ -127,7 +128,8 @@ def _check_items(findings: Findings, value: list[Any], schema: Schema, path: Pat
 
 def instruction_hint(step: Any) -> str:
     if isinstance(step, str) and step.isidentifier():
-        return "Write break: {}." if step == "break" else f"Write {step}: and its parameters; {step}: {{}} if there are none."
+        word = step[:60]
+        return "Write break: {}." if word == "break" else f"Write {word}: and its parameters; {word}: {{}} if there are none."
     return "Write the name of the instruction, a colon, and its parameters below, indented."
 
 
@@ -156,5 +158,8 @@ def _name(path: Path) -> str:
     if not path:
         return "the document"
     if len(path) == 2 and path[0] in ("automations", "imports"):
-        return f'the {path[0][:-1]} "{path[1]}"'
-    return f'"{path[-1]}"' if isinstance(path[-1], str) else f'item {path[-1] + 1} of "{path[-2]}"' if len(path) > 1 else f"item {path[-1] + 1}"
+        return f"the {path[0][:-1]} {shown(path[1])}"
+    last = path[-1]
+    if isinstance(last, str):
+        return shown(last)
+    return f"item {last + 1}" + (f" of {shown(path[-2])}" if len(path) > 1 else "")

@@ -11,7 +11,19 @@ from runtime.language.problems import Findings, shown
 from runtime.language.source import Path
 
 _EMPTY = re.compile(r"\{\{\s*\}\}|\{%\s*%\}")
-_FROM_END = re.compile(r"\{\{[^{}%]*?(?:\[\s*|\.)(-\d+)[^{}%]*\}\}")
+_FROM_END = re.compile(r"\{\{[^{}%]*?(?:\[\s*|\.)(-\d+)")
+
+_FOREIGN = (
+    (re.compile(r"\{\{[^{}'\"\[\]|]+\|[^|{}'\"\[\]]"), "there are no filters: all of this is read as one name",
+     "Write a function in an expression: {% upper({{name}}) %}."),
+    (re.compile(r"\{\{[^{}'\"\[\]]*\s(?:[-+*/<>]|[=!<>]=+|&&|\|\||and|or)\s"),
+     "there are no operators between these braces: all of this is read as one name", "Write an expression: {% {{a}} + 1 %}."),
+    (re.compile(r"\{\{[#/^>!]"), "there are no blocks: this is read as a name", "Use the instructions conditions and repeat."))
+"""Templates of other tools. Like all patterns here they stop at the next brace, so that long texts take linear time."""
+_EXPRESSION_HINTS = {
+    "ends too early": "Something is missing at the end: a value, or a closing parenthesis.",
+    "unexpected": "Put quotes around texts, compare with ==, join with and, or.",
+}
 
 
 def is_template(value: Any) -> bool:
@@ -33,7 +45,7 @@ def check_condition(findings: Findings, text: str, path: Path) -> None:
     if _EMPTY.search(text):
         _warn_empty(findings, path, key=True)
         return
-    for error in find_condition_problems(text):
+    for _, error in find_condition_problems(text):
         _warn(findings, error, path, key=True)
     _check_indexes(findings, text, path, key=True)
 
@@ -42,15 +54,22 @@ def _check_text(findings: Findings, text: str, path: Path) -> None:
     if _EMPTY.search(text):
         _warn_empty(findings, path)
         return
-    for below, error in find_problems(text):
-        _warn(findings, error, (*path, *below))
+    for _, error in find_problems(text):
+        _warn(findings, error, path)
     _check_indexes(findings, text, path)
+    for opening, closing in (("{{", "}}"), ("{%", "%}")):
+        if opening in text and closing not in text:
+            findings.warn("open-template", path, f"{opening} is never closed: this stays as it is", hint=f"Add {closing}.")
+    for pattern, message, hint in _FOREIGN:
+        if found := pattern.search(text):
+            findings.warn("foreign-template", path, f"{shown(text[found.start():])}: {message}", hint=hint)
+            break
 
 
 def _check_indexes(findings: Findings, text: str, path: Path, *, key: bool = False) -> None:
     if found := _FROM_END.search(text):
-        findings.warn("negative-index", path, f"{found[0]} is always undefined: indexes do not count from the end",
-                      hint=f"Use {{% slice({{{{list}}}}, {found[1]}) %}}.", key=key)
+        findings.warn("negative-index", path, f"an index does not count from the end: {shown(text[found.start():])} is undefined",
+                      hint=f"Use {{% slice({{{{list}}}}, {found[1][:20]}) %}}.", key=key)
 
 
 def _warn_empty(findings: Findings, path: Path, *, key: bool = False) -> None:
@@ -60,8 +79,13 @@ def _warn_empty(findings: Findings, path: Path, *, key: bool = False) -> None:
 
 
 def _warn(findings: Findings, error: AutomationsError, path: Path, *, key: bool = False) -> None:
-    code = "bad-variable" if isinstance(error, VariableNameError) else "bad-expression"
-    findings.warn(code, path, error.message.rstrip("."), hint=error.hint, key=key)
+    if isinstance(error, VariableNameError):
+        findings.warn("bad-variable", path, error.message, hint=error.hint or "Write a path such as session.cart[0].name.", key=key)
+        return
+    expression = error.details.get("expression") if isinstance(error.details, dict) else None
+    message = error.message if expression is None else f"{error.message}, in {shown(expression)}"
+    hint = error.hint or next((hint for reason, hint in _EXPRESSION_HINTS.items() if reason in message), "")
+    findings.warn("bad-expression", path, message, hint=hint, key=key)
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str, bool]]:
