@@ -122,16 +122,17 @@ class Auth:
         headers = request.headers
         peer = request.remote
         ip = self._proxies.caller(peer, headers.get(hdrs.X_FORWARDED_FOR)) if hdrs.X_FORWARDED_FOR in headers else peer
-        if credentials.correlation_id is not None:
-            request[CORRELATION] = credentials.correlation_id
-        elif self._trusts_correlation and (theirs := headers.get(self._correlation_header)) and _is_sane(theirs):
-            request[CORRELATION] = theirs
+        given = credentials.correlation_id
+        if given is None and self._trusts_correlation and _is_sane(theirs := headers.get(self._correlation_header, "")):
+            given = theirs
+        if given is not None:
+            request[CORRELATION] = given
         path = request.path
         host = headers.get(hdrs.HOST, "")
         return Origin(request[CORRELATION], credentials.identity, ip, None,
                       {"method": request.method, "path": path, "hostname": host.partition(":")[0],
                        "originalUrl": path, "ip": ip},
-                      credentials.depth, credentials.workspace_id)
+                      credentials.depth, given is None, credentials.workspace_id)
 
     def address(self, request: web.Request) -> str | None:
         """The caller's address, seen through trusted proxies."""
@@ -214,4 +215,4 @@ def _digest(token: str) -> bytes:
 
 
 def _is_sane(correlation_id: str) -> bool:
-    return len(correlation_id) <= _LONGEST_CORRELATION_ID and correlation_id.isascii() and correlation_id.isprintable()
+    return 0 < len(correlation_id) <= _LONGEST_CORRELATION_ID and correlation_id.isascii() and correlation_id.isprintable()

@@ -13,7 +13,7 @@ from runtime.values import UNDEFINED, encode
 JSON = "application/json; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
 _BINARY = "application/octet-stream"
-_JSON_HEADERS = {"Content-Type": JSON}
+_JSON_HEADERS = {"content-type": JSON}
 _NO_HEADERS: dict[str, str] = {}
 EMPTY = b"{}"
 
@@ -37,3 +37,8 @@ def output_body(value: Any) -> tuple[bytes, str]:
     if type(value) is bytes:
         return value, _BINARY
     return encode(value), JSON
+
+
+def event_data(value: Any) -> bytes:
+    """The output of an automation as the last event of its stream."""
+    return EMPTY if value is None or value is UNDEFINED or value == "" else encode(value)

@@ -1,0 +1,124 @@
+"""The composition root: builds the parts, hands them to each other, and takes them down in the right order."""
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from aiohttp import web
+
+import store as stores
+from gateway import events, health, logins, middleware, webhooks
+from gateway.auth import Auth
+from gateway.config import Settings
+from gateway.cors import Cors
+from gateway.keys import Keys
+from gateway.limits import Door
+from gateway.open_feeds import OpenFeeds
+from runtime.clock import Clock, SystemClock
+from runtime.engine import Engine
+from runtime.ids import Ids, RandomIds
+from runtime.outbound import Outbound
+from runtime.sessions import Sessions
+from store.errors import StoreError
+from store.protocol import Store
+
+_log = logging.getLogger("motorik.gateway")
+_CLOSE_SECONDS = 5.0
+_HOUSEKEEPING_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Gateway:
+    """What every route may use."""
+
+    settings: Settings
+    engine: Engine
+    auth: Auth
+    sessions: Sessions
+    door: Door
+    store: Store
+    clock: Clock
+    ids: Ids
+    is_draining: bool = False
+
+
+class Server:
+    """One node: `open` it, let it `listen`, and `stop` it gracefully."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.app, self._feeds = _application(gateway)
+        # Bodies are bounded where they are read; signals are the command line's business.
+        self._runner = web.AppRunner(self.app, handle_signals=False, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        self._site: web.TCPSite | None = None
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Load what is stored and go on with what was not finished."""
+        await self.gateway.engine.start()
+
+    async def listen(self) -> None:
+        """Answer requests. Raises `OSError` when the port is taken."""
+        settings = self.gateway.settings
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, settings.host, settings.port, reuse_address=True)
+        await self._site.start()
+        self._housekeeping = asyncio.create_task(self._expire())
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, whichever was asked for."""
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Take no more, let runs and feeds end within the grace period, then close everything."""
+        gateway = self.gateway
+        gateway.is_draining = True
+        _log.info("stopping: no new connections")
+        if self._site is not None:
+            await self._site.stop()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        await gateway.engine.stop(gateway.settings.shutdown_grace_seconds)
+        _log.info("stopping: runs have ended")
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._feeds.drain()
+        except TimeoutError:
+            _log.warning("stopping: some feeds did not close in time")
+        await self._runner.cleanup()
+        await gateway.store.close()
+        _log.info("stopped")
+
+    async def _expire(self) -> None:
+        """Reads never show what has expired; this gives its room back."""
+        gateway = self.gateway
+        while True:
+            await gateway.clock.sleep(_HOUSEKEEPING_SECONDS)
+            try:
+                await gateway.store.expire(gateway.clock.now())
+            except StoreError as error:
+                _log.warning("what has expired stays for now: %s", error)
+
+
+async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, ids: Ids | None = None) -> Server:
+    """Open the store and put a node together; it listens only after `listen`."""
+    clock, ids = clock or SystemClock(), ids or RandomIds()
+    opened = await stores.open(settings.storage_url, durability=settings.storage_durability)
+    sessions = Sessions(opened, clock, ids, max_age_seconds=settings.access_tokens_max_age)
+    auth = Auth(settings, keys, sessions, clock)
+    engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
+                    mint_token=auth.mint_internal)
+    return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids))
+
+
+def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
+    settings = gateway.settings
+    app = web.Application(middlewares=[middleware.edge(gateway.clock, gateway.ids)], client_max_size=settings.request_max_size)
+    app.on_response_prepare.append(middleware.finish(Cors(settings), settings.runtime.correlation_id_header))
+    webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order
+    health.add_routes(gateway, app.router)
+    logins.add_routes(gateway, app.router)
+    feeds = events.add_routes(gateway, app.router)
+    return app, feeds

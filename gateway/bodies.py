@@ -1,0 +1,189 @@
+"""Request bodies and query strings as automations see them. Everything is bounded before it is believed."""
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import hdrs, web
+
+from gateway import multipart
+from gateway.errors import invalid
+from runtime.errors import InvalidUpload, TooLarge
+from runtime.values import decode
+
+DEEPEST = 200
+"""Levels of nesting a body may have; encoding what was made of it stops at 254."""
+
+_MOST_FIELDS = 1000
+_DEEPEST_NAME = 20
+
+
+class Limits:
+    """Largest bodies, in bytes: `text` for JSON, forms and texts, `upload` for each file and for binary bodies."""
+
+    __slots__ = ("text", "upload")
+
+    def __init__(self, text: int, upload: int) -> None:
+        self.text = text
+        self.upload = upload
+
+
+async def parse(request: web.Request, limits: Limits) -> Any:
+    """The body by its content type: JSON, form, multipart and text as values, anything else as
+    `{base64, mimetype, size}`; `{}` when there is none. Raises `InvalidRequest`, `TooLarge`."""
+    content = request.content
+    if content.at_eof():
+        return {}
+    kind = request.headers.get(hdrs.CONTENT_TYPE, "")
+    if kind != "application/json":
+        kind = kind.partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        raw = await read(request, limits.text)
+        return json(raw) if raw else {}
+    if kind == "application/x-www-form-urlencoded":
+        raw = await read(request, limits.text)
+        return form(raw.decode("utf-8", "replace")) if raw else {}
+    if kind == "multipart/form-data":
+        return await _multipart(request, limits)
+    if kind.startswith("text/"):
+        raw = await read(request, limits.text)
+        return _text(raw, request.charset) if raw else {}
+    raw = await read(request, limits.upload)
+    return _binary(raw, kind or "application/octet-stream") if raw else {}
+
+
+async def json_object(request: web.Request, limit: int) -> dict[str, Any]:
+    """The body of a management route: a JSON object, `{}` when there is none."""
+    raw = await read(request, limit)
+    value = json(raw) if raw else {}
+    if type(value) is not dict:
+        raise invalid("The body must be a JSON object")
+    return value
+
+
+async def read(request: web.Request, limit: int) -> bytes:
+    """The whole body. Raises `TooLarge` as soon as it is known to be longer than `limit`."""
+    length = request.content_length
+    if length is not None and length > limit:
+        raise _too_large(length, limit)
+    content = request.content
+    if content.is_eof():                                    # all of it came along with the headers, as nearly always
+        raw = content.read_nowait(-1)
+        if len(raw) > limit:
+            raise _too_large(len(raw), limit)
+        return raw
+    parts, size = [], 0
+    while part := await content.readany():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise _too_large(size, limit)
+    return b"".join(parts)
+
+
+def json(raw: bytes) -> Any:
+    """Any JSON value. Raises `InvalidRequest`, which says where the text stops making sense."""
+    try:
+        value = decode(raw)
+    except orjson.JSONDecodeError as problem:
+        message = f"Malformed JSON: {problem.msg} (line {problem.lineno}, column {problem.colno})"
+        raise invalid(message) from None
+    # More levels than brackets there cannot be, and counting bytes costs next to nothing.
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and _is_too_deep(value):
+        raise invalid(f"The body is nested deeper than {DEEPEST} levels")
+    return value
+
+
+def form(text: str) -> dict[str, Any]:
+    """`a=1&b=2` as an object: a repeated `k` and `k[]` give a list, `k[a]` an object."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise invalid(f"More than {_MOST_FIELDS} fields") from None
+    return assemble(pairs)
+
+
+def assemble(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Names and values as one object. Values that meet under one name are kept in a list, in their order."""
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in result and "[" not in name:
+            result[name] = value
+        else:
+            _place(result, _path(name), value)
+    return result
+
+
+def _path(name: str) -> list[str]:
+    """`a[b][]` → `a`, `b` and an empty key. A name whose brackets do not pair is taken literally."""
+    head, bracket, rest = name.partition("[")
+    if not bracket or not head or not rest.endswith("]"):
+        return [name]
+    keys = rest[:-1].split("][")
+    return [head, *keys] if len(keys) < _DEEPEST_NAME and not any("[" in k or "]" in k for k in keys) else [name]
+
+
+def _place(target: dict[str, Any], path: list[str], value: Any) -> None:
+    *parents, last = path
+    if last == "" and parents:
+        *parents, last = parents
+        value = [value]
+    for key in parents:
+        below = target.get(key)
+        if type(below) is not dict:
+            below = {}
+            _meet(target, key, below)
+        target = below
+    _meet(target, last, value)
+
+
+def _meet(target: dict[str, Any], key: str, value: Any) -> None:
+    if key not in target:
+        target[key] = value
+        return
+    before = target[key] if type(target[key]) is list else [target[key]]
+    target[key] = before + value if type(value) is list else [*before, value]
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [below for one in level if type(one) in (dict, list)
+                 for below in (one.values() if type(one) is dict else one)]
+        if not level:
+            return False
+    return any(type(one) in (dict, list) for one in level)
+
+
+def _text(raw: bytes, charset: str | None) -> str:
+    try:
+        return raw.decode(charset or "utf-8", "replace")
+    except LookupError:
+        raise invalid(f"Unknown charset {charset!r}") from None
+
+
+def _binary(raw: bytes, mimetype: str) -> dict[str, Any]:
+    return {"base64": base64.b64encode(raw).decode("ascii"), "mimetype": mimetype, "size": len(raw)}
+
+
+async def _multipart(request: web.Request, limits: Limits) -> dict[str, Any]:
+    """Fields as texts, files as `{originalname, encoding, mimetype, size, base64}`. The body as a whole is bounded too."""
+    try:
+        raw = await read(request, limits.upload + limits.text)
+    except TooLarge:
+        raise InvalidUpload(f"A file may have {limits.upload} bytes at most", {"limit": limits.upload}) from None
+    parts = multipart.split(raw, request.headers[hdrs.CONTENT_TYPE], largest_file=limits.upload)
+    return assemble((part.name, _part(part)) for part in parts)
+
+
+def _part(part: multipart.Part) -> Any:
+    if part.filename is None:
+        return _text(part.content, part.charset)
+    return {"originalname": part.filename, "encoding": part.encoding, **_binary(part.content, part.mimetype)}
+
+
+def _too_large(length: int, limit: int) -> TooLarge:
+    return TooLarge(f"The body may have {limit} bytes at most", {"length": length, "limit": limit})

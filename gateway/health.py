@@ -1,0 +1,57 @@
+"""Is the process alive, and may it be sent requests?"""
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway import bodies, errors, wire
+from gateway.auth import ADMIN
+from runtime.errors import Forbidden
+from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "warning": logging.WARNING, "error": logging.ERROR}
+_LONGEST_BODY = 1000
+
+
+def add_routes(gateway: Gateway, router: web.UrlDispatcher) -> None:
+    health = _Health(gateway)
+    router.add_get("/sys/healthcheck", health.alive)
+    router.add_get("/v2/readiness", health.ready)
+    router.add_put("/sys/logging", health.logging)
+
+
+class _Health:
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def alive(self, request: web.Request) -> web.Response:
+        return wire.answer({"status": "ok"})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """503 while draining, and while the store does not answer."""
+        gateway = self._gateway
+        checks = {"store": "ok", "scheduler": "ok", "broker": "ok"}
+        try:
+            await gateway.store.ping()
+        except StoreError:
+            checks["store"] = "failed"
+        if gateway.is_draining:
+            checks["scheduler"] = checks["broker"] = "draining"
+        is_ready = set(checks.values()) == {"ok"}
+        return wire.answer({"status": "ready" if is_ready else "unavailable", "checks": checks}, 200 if is_ready else 503)
+
+    async def logging(self, request: web.Request) -> web.Response:
+        """How much is logged, without a restart."""
+        identity = await self._gateway.auth.authenticate(request, required=True)
+        if identity.user_id != ADMIN.user_id:
+            raise Forbidden("Only the owner of the server may do this")
+        level = (await bodies.json_object(request, _LONGEST_BODY)).get("level")
+        if level not in _LEVELS:
+            raise errors.invalid("level must be one of " + ", ".join(_LEVELS), "level")
+        logging.getLogger().setLevel(_LEVELS[level])
+        return wire.answer({"level": level})

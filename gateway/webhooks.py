@@ -1,0 +1,145 @@
+"""Endpoints of automations: a request becomes a call, its output becomes the answer."""
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import hdrs, web
+
+from gateway import bodies, errors, wire
+from gateway.auth import OWNER, Credentials
+from gateway.bodies import Limits
+from gateway.limits import public
+from gateway.streaming import Answer
+from runtime.calls import Call, Origin
+from runtime.errors import AutomationsError, Forbidden, TimedOut
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+_log = logging.getLogger("motorik.gateway")
+
+SESSION_HEADER = "x-prismeai-session-id"
+
+_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
+_TEST_ROLES = frozenset((OWNER, "editor"))
+_TEST_FILE_BYTES = 500_000
+_WORKSPACE_HEADER = "x-prismeai-workspace-id"
+_HIDDEN = frozenset(("cookie", "host", "x-real-ip"))
+_HIDDEN_PREFIXES = ("x-prismeai-", "x-forwarded-")
+_HOUR = 3600
+
+
+def add_routes(gateway: Gateway, router: web.UrlDispatcher) -> None:
+    """The busiest routes of a server: register them first, the router asks them in that order."""
+    webhooks = Webhooks(gateway)
+    router.add_route("*", "/v2/workspaces/{workspace}/webhooks/{endpoint:.*}", webhooks.call)
+    router.add_post("/v2/workspaces/{workspace}/test/{slug:.*}", webhooks.test)
+
+
+class Webhooks:
+    def __init__(self, gateway: Gateway) -> None:
+        settings = gateway.settings
+        self._engine = gateway.engine
+        self._auth = gateway.auth
+        self._door = gateway.door
+        self._limits = Limits(settings.request_max_size, settings.uploads_max_size)
+        self._test_limits = Limits(settings.request_max_size, _TEST_FILE_BYTES)
+        self._timeout = settings.http_timeout_ms / 1000 or None
+        self._correlation_header = settings.runtime.correlation_id_header
+
+    async def call(self, request: web.Request) -> web.StreamResponse:
+        """ANY /v2/workspaces/{WS}/webhooks/{endpoint}"""
+        method = request.method
+        if method not in _METHODS:
+            raise errors.MethodNotAllowed(f"{method} is not possible here", {"allowed": ", ".join(sorted(_METHODS))})
+        workspace_id = request.match_info["workspace"]
+        credentials = await self._credentials(request, workspace_id)
+        body = await bodies.parse(request, self._limits)
+        query = request.rel_url.raw_query_string
+        variables = {"body": body, "headers": self._headers(request, credentials), "method": method,
+                     "query": bodies.form(query) if query else {}}
+        origin = self._auth.origin_of(request, credentials)
+        answer = Answer(request)
+        call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer)
+        return await self._respond(answer, origin, self._engine.call(call))
+
+    async def test(self, request: web.Request) -> web.StreamResponse:
+        """POST /v2/workspaces/{WS}/test/{slug}: any automation, for those who write it."""
+        workspace_id = request.match_info["workspace"]
+        credentials = await self._credentials(request, workspace_id, required=True)
+        self._engine.catalog.require(workspace_id)
+        if credentials.identity.role not in _TEST_ROLES:
+            raise Forbidden("Only owners and editors may test automations")
+        body = await bodies.parse(request, self._test_limits)
+        payload = body.get("payload", {}) if type(body) is dict else None
+        if type(payload) is not dict:
+            raise errors.invalid("payload must be an object", "payload")
+        origin = self._auth.origin_of(request, credentials)
+        answer = Answer(request)
+        return await self._respond(answer, origin, self._engine.test(workspace_id, request.match_info["slug"], payload, origin, answer))
+
+    async def _credentials(self, request: web.Request, workspace_id: str, *, required: bool = False) -> Credentials:
+        """Who calls, with their role in the workspace, and not too often."""
+        credentials = await self._auth.credentials(request, required=required)
+        if credentials.identity.user_id is not None:
+            workspace = self._engine.catalog.get(workspace_id)
+            if workspace is not None:
+                credentials = credentials._replace(identity=self._auth.member(workspace, credentials.identity))
+        if self._door.limits_webhooks and credentials.correlation_id is None:
+            self._door.admit("webhooks_user", credentials.identity.user_id or public(self._auth.address(request)))
+            self._door.admit("webhooks_workspace", workspace_id, _HOUR)
+        return credentials
+
+    async def _respond(self, answer: Answer, origin: Origin, running: Awaitable[Any]) -> web.StreamResponse:
+        """Await the output and send it: as the answer, or as the end of the stream that the run has begun."""
+        if origin.identity.session_id is not None:
+            answer.own_headers[SESSION_HEADER] = origin.identity.session_id
+        try:
+            async with asyncio.timeout(self._timeout) as answer.deadline:
+                output = await running
+            return await answer.finish(output) if answer.streaming else answer.plain(output)
+        except TimeoutError:
+            return self._timed_out(answer)
+        except AutomationsError as error:
+            return await self._failed(answer, error)
+        except Exception as error:
+            if not answer.streaming:
+                raise
+            _log.error("A stream failed (correlation id %s)", origin.correlation_id, exc_info=error)
+            return await self._failed(answer, errors.known(error) or errors.Internal())
+        finally:
+            answer.stop_beating()
+
+    async def _failed(self, answer: Answer, error: AutomationsError) -> web.StreamResponse:
+        return await answer.finish(error.body()) if answer.streaming else wire.refusal(error, headers=answer.own_headers)
+
+    def _timed_out(self, answer: Answer) -> web.Response:
+        """The run goes on; what it answers later is nobody's any more."""
+        answer.discard()
+        timeout = round((self._timeout or 0) * 1000)
+        error = TimedOut(f"The automation has not answered within {timeout} ms", {"timeout": timeout})
+        return wire.answer({**error.body(), "timeout": timeout}, 408, headers=answer.own_headers)
+
+    def _headers(self, request: web.Request, credentials: Credentials) -> dict[str, str]:
+        """The headers an automation sees: lower-case names, nothing that belongs to this platform or to proxies."""
+        shown: dict[str, str] = {}
+        for name, value in request.headers.items():
+            key = _shown_name(name)
+            if key and key != self._correlation_header:
+                shown[key] = f"{shown[key]}, {value}" if key in shown else value
+        if credentials.is_ours:
+            shown.pop("authorization", None)
+        if credentials.workspace_id is not None:
+            shown[_WORKSPACE_HEADER] = credentials.workspace_id
+        return shown
+
+
+@lru_cache(2048)
+def _shown_name(name: str) -> str:
+    """The name in lower case; empty for a header that automations do not see."""
+    name = name.lower()
+    return "" if name in _HIDDEN or name.startswith(_HIDDEN_PREFIXES) else name
