@@ -21,7 +21,7 @@ _PARAMETER_SYNONYMS = {
     "result": "output", "into": "output", "as": "output", "events": "oneOf", "for": "oneOf", "on": "oneOf", "seconds": "timeout",
     "items": "on", "list": "on", "in": "on", "times": "until", "count": "until", "max": "until", "steps": "do", "then": "do",
     "except": "catch", "rescue": "catch", "fn": "function", "args": "parameters", "arguments": "parameters",
-    "automation": "workflow", "slug": "workflow", "users": "userIds", "period": "window", "max_": "limit"}
+    "automation": "workflow", "slug": "workflow", "users": "userIds", "period": "window"}
 
 
 class Advice:

@@ -54,8 +54,8 @@ class Source:
         spot = _start(places)
         for part in path:
             rank = self._rank(data, part)
-            if rank is None:
-                break
+            if rank is None or places.__class__ is not list or rank >= (len(places) - 1) // (2 if data.__class__ is dict else 1):
+                break  # not there, or added after the text was read
             if data.__class__ is dict:
                 spot, places = places[2 * rank + 1], places[2 * rank + 2]
             else:
@@ -73,7 +73,7 @@ class Source:
         ranks = self._ranks.get(id(data))
         if ranks is None:
             ranks = self._ranks[id(data)] = {key: rank for rank, key in enumerate(data)}
-        return ranks[part]
+        return ranks.get(part)
 
 
 def _start(places: Any) -> int:

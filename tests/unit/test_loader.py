@@ -126,6 +126,14 @@ def test_an_alias_is_placed_where_its_anchor_is_written() -> None:
     assert source.at(("b",), key=True) == Mark("a.yml", 2, 1)
 
 
+def test_what_was_added_after_reading_is_placed_where_its_parent_is() -> None:
+    source = load("a: {b: 1}\nc: 2\n", name="a.yml")
+    source.data["a"]["new"] = {"deep": 1}
+    source.data["c"] = [1]
+    assert source.at(("a", "new", "deep")) == source.at(("a",)) == Mark("a.yml", 1, 4)
+    assert source.at(("c", 0)) == Mark("a.yml", 2, 4)
+
+
 def test_data_that_was_not_text_has_no_places() -> None:
     source = Source.of({"a": [1]}, "body")
     assert not source.at(("a", 0))
