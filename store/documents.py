@@ -24,11 +24,11 @@ class Operation(NamedTuple):
 
 
 def operation(change: Change) -> Operation:
-    """Forgetting a whole document is writing an empty one over it."""
+    """Forgetting a whole document, or writing what is no map in its place, is writing an empty one over it."""
     path = WHOLE if change.path in (b"", b"[]") else change.path
-    if change.op != "delete":
-        return Operation(change.op, path, change.value)
-    return Operation("delete", path, b"null") if path else Operation("replace", WHOLE, EMPTY)
+    if not path and (change.op == "delete" or change.op == "replace" and change.value[:1] != b"{"):
+        return Operation("replace", WHOLE, EMPTY)
+    return Operation(change.op, path, change.value if change.op != "delete" else b"null")
 
 
 def is_fresh_start(operation: Operation) -> bool:

@@ -42,6 +42,17 @@ class Folder:
         if durability not in _SYNCHRONOUS:
             raise StoreError(f"durability is {' or '.join(_SYNCHRONOUS)}, not {durability!r}")
         connection = self._connection()
+        try:
+            self._prepare(connection, durability, max_bytes)
+        except sqlite3.Error as failure:
+            connection.close()
+            raise Unavailable(f"{self._file} cannot be used: {failure}") from failure
+        except StoreError:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection, durability: str, max_bytes: int | None) -> None:
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
@@ -52,13 +63,11 @@ class Folder:
             connection.execute(f"PRAGMA max_page_count = {max_bytes // _PAGE_BYTES}").fetchone()
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            connection.close()
             raise Unavailable(f"{self._file} was written by a newer version (schema {version}, this one knows up to "
                               f"{SCHEMA_VERSION}); update Motorik, or name another folder")
         if version == 0:
             schema = Path(__file__).with_name("schema.sql").read_text()
             connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        return connection
 
     def reading(self) -> sqlite3.Connection:
         """A connection that sees every commit and holds up none. The file must have been opened for writing before."""

@@ -37,7 +37,8 @@ class Writer:
             Delivery: self._deliveries.add, Delivered: self._deliveries.end,
             Wait: self._waits.add, WaitEnded: self._waits.end,
             CellEnded: self._cells.ended, Compacted: self._cells.compacted,
-            Tick: self._definitions.tick, Session: self._definitions.session, SessionEnded: self._definitions.session_ended, SessionsEnded: self._definitions.sessions_ended,
+            Tick: self._definitions.tick, Session: self._definitions.session, SessionEnded: self._definitions.session_ended,
+            SessionsEnded: self._definitions.sessions_ended,
             Workspace: self._definitions.workspace, WorkspaceDeleted: self._workspace_deleted,
             App: self._definitions.app, AppDeleted: self._definitions.app_deleted, Topic: self._definitions.topic,
         }

@@ -138,6 +138,8 @@ async def test_an_empty_path_is_the_whole_document(store: Store) -> None:
     assert await document(store) == {"b": 2, "c": 3}
     await store.commit([change("delete", []), change("replace", ["d"], 4)])
     assert await document(store) == {"d": 4}
+    await store.commit([change("replace", [], "no map")])
+    assert await document(store) == {}
 
 
 async def test_a_change_that_cannot_be_applied_changes_nothing(store: Store) -> None:
