@@ -3,26 +3,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
 
 from gateway import frames, operations
 from gateway.acknowledgements import Acknowledgements
-from gateway.cursors import behind, head
-from gateway.errors import Internal, invalid, known
+from gateway.cursors import head
+from gateway.emits import Emits
+from gateway.errors import invalid, known
 from gateway.operations import Emit, Flow, Hello, Operation, Ping, Subscribe, Unsubscribe, Update
 from gateway.outbox import Outbox
 from gateway.pace import Pace
 from gateway.resumption import Record, Resumption
 from gateway.rights import Rights
 from gateway.subscriptions import Subscriptions
-from runtime.calls import Identity, NewEvent, Origin
+from runtime.calls import Identity
 from runtime.errors import AutomationsError, TooMany, Unauthenticated
 
 _log = logging.getLogger("motorik.sockets")
-_MOST_WAITING_EMITS = 1000
 
 IDLE, CREDENTIALS, SLOW, PROTOCOL, REPLACED, TOO_MANY, INTERNAL = 4000, 4001, 4008, 4009, 4010, 4029, 1011
 _RETRY_MS = {IDLE: 0, SLOW: 1000, TOO_MANY: 10_000, INTERNAL: 5000, 1012: 0}
@@ -61,7 +60,7 @@ class Connection:
         self._outbox = outbox
         self._record: Record | None = None
         self._subscriptions: Subscriptions | None = None
-        self._emits: set[asyncio.Task[Any]] = set()
+        self._emits: Emits | None = None
         self._pace = Pace(self._gateway.clock, rate=self._settings.ws_rate_per_second, burst=self._settings.ws_rate_burst)
         self._seen = self._gateway.clock.monotonic()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -181,12 +180,14 @@ class Connection:
             return
         if self._record is None:
             await self._hello(Hello(None, None))
-        if isinstance(asked, Emit):
-            self._emit(asked)
+        emits = self._emits
+        if self._is_over or emits is None:
             return
-        if self._emits:
-            # What comes after an emit happens after it, and its answer too.
-            await asyncio.wait(self._emits)
+        if isinstance(asked, Emit):
+            emits.begin(asked)
+            return
+        # What comes after an emit happens after it, and its answer too.
+        if await emits.settled():
             self._seen = self._gateway.clock.monotonic()
         await self._change(asked)
 
@@ -224,7 +225,7 @@ class Connection:
             return
         self._timers.pop("hello").cancel()
         self._expire_with(self.identity)
-        owner = self._owner
+        owner = self.identity.session_id or self.identity.user_id or ""
         resumption = self._house.resumption
         record = resumption.take(hello.resume, self.workspace_id, owner, holder=self) if hello.resume else None
         is_resumed = record is not None
@@ -237,25 +238,21 @@ class Connection:
         record = self._record = record or resumption.issue(self.workspace_id, owner, self)
         rights = Rights(self._gateway, self.workspace_id, self.identity)
         self._subscriptions = Subscriptions(self._gateway, self.workspace_id, self._outbox, rights=rights, failed=self._replayed)
-        self._welcome(record, is_resumed=is_resumed)
+        self._emits = Emits(self._gateway, self.workspace_id, self.identity, owner=owner, socket_id=record.socket_id, ip=self._ip,
+                            outbox=self._outbox, acknowledgements=self._house.acknowledgements)
+        self._welcome(record, self.identity, is_resumed=is_resumed)
         if is_resumed:
             saved, away_since = record.subscriptions, record.closed_at
             record.subscriptions, record.closed_at = (), None
             await self._subscriptions.restore(saved, socket_id=record.socket_id, away_since=away_since)
-
-    @property
-    def _owner(self) -> str:
-        assert self.identity is not None
-        return self.identity.session_id or self.identity.user_id or ""
 
     def _expire_with(self, identity: Identity) -> None:
         if identity.session_expires_at is not None:
             left = (identity.session_expires_at - self._gateway.clock.now()) / 1000
             self._later("session", max(0.0, left), lambda: self.close(CREDENTIALS, "session_expired"))
 
-    def _welcome(self, record: Record, *, is_resumed: bool) -> None:
-        settings, identity = self._settings, self.identity
-        assert identity is not None
+    def _welcome(self, record: Record, identity: Identity, *, is_resumed: bool) -> None:
+        settings = self._settings
         self._outbox.send_now(frames.frame(
             "welcome", socketId=record.socket_id, sessionId=identity.session_id, userId=identity.user_id,
             resumeToken=record.token, resumed=is_resumed,
@@ -266,40 +263,3 @@ class Connection:
     def _replayed(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
-
-    # --- emits ---------------------------------------------------------------------------------------
-
-    def _emit(self, asked: Emit) -> None:
-        """Events are accepted side by side, in the order they came; each is answered once it is durable."""
-        if len(self._emits) >= _MOST_WAITING_EMITS:
-            raise TooMany("Too many emits are waiting", {"retryAfter": 1})
-        task, is_repeated = self._house.acknowledgements.once(
-            self.workspace_id, self._owner, asked.key, accept=partial(self._accept, asked.event, asked.correlation_id))
-        self._emits.add(task)
-        task.add_done_callback(partial(self._accepted, asked.id, is_repeated))
-
-    async def _accept(self, event: NewEvent, correlation_id: str | None) -> tuple[Any, str]:
-        gateway = self._gateway
-        if correlation_id is None or self._settings.overwrite_correlation_id_header:
-            correlation_id = gateway.ids.correlation_id(gateway.clock.now())
-        record = self._record
-        assert record is not None and self.identity is not None
-        workspace = gateway.engine.catalog.get(self.workspace_id)
-        identity = gateway.auth.member(workspace, self.identity) if workspace is not None else self.identity
-        origin = Origin(correlation_id, identity, self._ip, record.socket_id)
-        [accepted] = await gateway.engine.accept(self.workspace_id, [event], origin)
-        return accepted, correlation_id
-
-    def _accepted(self, id: str | None, is_repeated: bool, task: asyncio.Task[tuple[Any, str]]) -> None:
-        self._emits.discard(task)
-        if task.cancelled():
-            return
-        if (failure := task.exception()) is not None:
-            if known(failure) is None:
-                _log.error("an emit in workspace %s failed", self.workspace_id, exc_info=failure)
-            self._outbox.send_now(frames.error(known(failure) or Internal(), id))
-            return
-        accepted, correlation_id = task.result()
-        named = {} if id is None else {"id": id}
-        self._outbox.send_now(frames.frame("ack", **named, eventId=accepted.event["id"], cursor=str(behind(accepted)),
-                                           correlationId=correlation_id, duplicate=is_repeated))

@@ -1,6 +1,7 @@
 """Who may take a lost connection up again: its identity, its subscriptions, and how far each of them was."""
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from gateway.cursors import Cursor
@@ -90,7 +91,7 @@ class Resumption:
 
     def _expire(self) -> None:
         """Look at the two owners that were not looked at for longest: over time everything that is too old goes."""
-        for owner in [owner for owner, _ in zip(self._closed, range(2))]:
+        for owner in list(islice(self._closed, 2)):
             closed = self._closed.pop(owner)
             oldest = self._clock.now() - self._ttl
             for token in [token for token, record in closed.items() if (record.closed_at or 0) <= oldest]:
