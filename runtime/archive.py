@@ -199,10 +199,19 @@ class _Dumper(_BaseDumper):
         return True
 
 
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that a document holds as escapes only."""
+_UNLIKE_A_BLOCK = re.compile(r"[^\S\n]\n|\t|^\s")
+
+
 def _text(dumper: Any, value: str) -> Any:
     """Several lines as a block, where they can be read best."""
-    is_block = "\n" in value and value.isprintable() is False and not re.search(r"[^\S\n]\n|\r|\t|^\s", value)
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if is_block else None)
+    style = None
+    if _UNREADABLE.search(value):
+        style = '"'
+    elif "\n" in value and not _UNLIKE_A_BLOCK.search(value):
+        style = "|"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _text)
