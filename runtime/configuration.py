@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.errors import VariableNameError
-from runtime.expressions import parse_path, to_text
+from runtime.expressions import follow, parse_path, to_text
 from runtime.values import UNDEFINED, copy
 
 _REFERENCE = re.compile(r"\{\{\s*(config|secret)((?:[.\[][^{}]*)?)\s*\}\}")
@@ -55,12 +55,4 @@ def _look_up(match: re.Match[str], roots: Mapping[str, Any]) -> Any:
         path = parse_path(match[1] + match[2])
     except VariableNameError:
         return UNDEFINED
-    value = roots[str(path[0])]
-    for key in path[1:]:
-        if isinstance(value, Mapping):
-            value = value.get(str(key), UNDEFINED)
-        elif isinstance(value, list) and isinstance(key, int) and 0 <= key < len(value):
-            value = value[key]
-        else:
-            return UNDEFINED
-    return value
+    return follow(roots, path)

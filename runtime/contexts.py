@@ -46,8 +46,10 @@ class Cell:
         body = b"null" if value is None or value is UNDEFINED else encode(value)
         if limit is not None and op != "delete" and self._size + len(body) > limit:
             self._measure(len(body), limit)
+        if type(value) is bytes or type(value) is float:
+            value = decode(body)                           # memory and store hold the same: base64 text, null for not-a-number
         if path:
-            apply(self.document, op, path, value if type(value) is not bytes else decode(body))
+            apply(self.document, op, path, value)
         else:
             self._write_whole(op, value)
         self._size += len(body) + 16

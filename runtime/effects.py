@@ -101,7 +101,7 @@ class Effects:
             shown = {**shown, "headers": {k: v for k, v in headers.items() if k != "authorization"}}
         return shown
 
-    def _hide(self: Frame, texts: set[str]) -> None:
+    def hide(self: Frame, texts: set[str]) -> None:
         """From here on these texts appear in no native event of the run."""
         if texts:
             if self.run.redactor is None:

@@ -50,6 +50,7 @@ class Engine:
         self._supervisor = Supervisor(self._services)
         self._scheduler = Scheduler(clock, fire=self._fire, settings=settings)
         self._spaces = bus.spaces
+        self._head = 0
         self._on_deleted: list[Callable[[str], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         bus.dispatch = self._dispatch
@@ -61,6 +62,7 @@ class Engine:
 
     async def start(self) -> None:
         """Load the workspaces, start again what was not finished, plan the schedules."""
+        self._head = await self.store.head()
         ticks = {(tick.workspace_id, tick.automation): tick.at for tick in await self.store.ticks()}
         await self.catalog.load()
         for workspace in self.catalog.all():
@@ -258,7 +260,7 @@ class Engine:
         space = self._spaces.get(workspace.id)
         before = space.workspace if space else None
         if space is None:
-            self._spaces[workspace.id] = Space(workspace, self.clock, self.settings)
+            self._spaces[workspace.id] = Space(workspace, self.clock, self.settings, head=self._head)
         else:
             changes = space.replace(workspace)
             if changes:

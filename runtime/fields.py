@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock import iso
-from runtime.expressions import walk
+from runtime.expressions import follow
 from runtime.values import UNDEFINED
 
 if TYPE_CHECKING:
@@ -63,20 +63,20 @@ def _read(document: dict[str, Any], fields: dict[str, Field], frame: Frame, path
         return {**document, **{name: value for name, field in fields.items() if (value := field(frame)) is not UNDEFINED}}
     field = fields.get(path[0])
     if field is None:
-        return walk(document, path)
-    return walk(field(frame), path[1:])
+        return follow(document, path)
+    return follow(field(frame), path[1:])
 
 
 def _read_global(frame: Frame, path: tuple) -> Any:
     extra = frame.settings.additional_global_vars
     if extra and path and path[0] in extra:
-        return walk(extra[path[0]], path[1:])
+        return follow(extra[path[0]], path[1:])
     document = frame.space.global_cell.document
     return _read({**document, **extra} if extra and not path else document, GLOBAL, frame, path)
 
 
 def _read_config(frame: Frame, path: tuple) -> Any:
-    return walk(frame.instance.config_cell.document, path)
+    return follow(frame.instance.config_cell.document, path)
 
 
 READERS: dict[str, Callable[[Frame, tuple], Any]] = {
@@ -84,8 +84,8 @@ READERS: dict[str, Callable[[Frame, tuple], Any]] = {
     "user": lambda f, path: _read(f.view.user.document, USER, f, path),
     "session": lambda f, path: _read(f.view.session.live(f.clock.now()), SESSION, f, path),
     "run": lambda f, path: _read(f.run.cell.document, RUN, f, path),
-    "socket": lambda f, path: walk(f.socket.live(f.clock.now()), path),
+    "socket": lambda f, path: follow(f.socket.live(f.clock.now()), path),
     "config": _read_config,
-    "$workspace": lambda f, path: walk(f.instance.definition, path),
+    "$workspace": lambda f, path: follow(f.instance.definition, path),
     "secret": lambda f, path: UNDEFINED,
 }

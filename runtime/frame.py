@@ -81,7 +81,7 @@ class Frame(Writing, Effects):
     def _admit(self) -> None:
         automation, limit = self.automation, self.settings.maximum_successive_calls
         if automation.secrets is not None:
-            self._hide(collect(automation.secrets, self.arguments))
+            self.hide(collect(automation.secrets, self.arguments))
         if automation.validator is not None:
             automation.validator.check(self.arguments)
         if self.depth > limit + 1:

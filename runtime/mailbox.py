@@ -21,11 +21,11 @@ MAX_COMMANDS = 10_000
 class Actor:
     """Subclasses say what to do with a message in `receive`, which returns an awaitable if what follows must wait for it."""
 
-    __slots__ = ("_commands", "_facts", "_busy")
+    __slots__ = ("_commands", "_notes", "_busy")
 
     def __init__(self) -> None:
         self._commands: deque[Any] = deque()
-        self._facts: deque[Any] = deque()
+        self._notes: deque[Any] = deque()
         self._busy = False
 
     def receive(self, message: Any) -> None | Awaitable[None]:
@@ -43,15 +43,15 @@ class Actor:
 
     def note(self, fact: Any) -> None:
         """Hand over a fact about one of its own frames."""
-        self._facts.append(fact)
+        self._notes.append(fact)
         if not self._busy:
             self._pump()
 
     def _pump(self) -> None:
         self._busy = True
-        facts, commands = self._facts, self._commands
-        while facts or commands:
-            message = facts.popleft() if facts else commands.popleft()
+        notes, commands = self._notes, self._commands
+        while notes or commands:
+            message = notes.popleft() if notes else commands.popleft()
             try:
                 pending = self.receive(message)
             except Exception:                             # an edge: whatever fails here is one message, not the actor

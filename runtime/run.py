@@ -15,7 +15,7 @@ from typing import Any
 from runtime.calls import NOBODY, Identity, Origin
 from runtime.contexts import Cell
 from runtime.envelope import Draft, LiveEvent
-from runtime.errors import AutomationsError, Internal, OverBudget
+from runtime.errors import AutomationsError, Internal, OverBudget, TooBusy
 from runtime.frame import Frame
 from runtime.language.automation import Automation
 from runtime.mailbox import Actor
@@ -74,10 +74,10 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
-    """Stop whatever waits; the run says why in its `error` events."""
+class Interrupted:
+    """The process is stopping before a frame has ended: its caller is told, its delivery stays open."""
 
-    reason: str
+    start: Start
 
 
 class Run(Actor):
@@ -121,8 +121,8 @@ class Run(Actor):
                 return self._load_then_open(message)
             case Finished():
                 return self._close_frame(message)
-            case Cancel():
-                return self._cancel(message.reason)
+            case Interrupted():
+                return self._interrupt(message.start)
         raise TypeError(f"a run does not understand {message!r}")
 
     async def _load_then_open(self, start: Start) -> None:
@@ -132,14 +132,14 @@ class Run(Actor):
                 origin = replace(origin, identity=await self.services.identify(self.space.workspace, *start.session))
             view = await self.load_view(origin.identity)
             socket = await self.load_socket(origin)
-        except BaseException as error:
-            self._give_up(start, error)
+        except BaseException:
+            self._give_up(start, TooBusy("The contexts of the run cannot be read at the moment", {"retryAfter": 1}))
             raise
         self._open_frame(start, origin, view, socket)
 
-    def _give_up(self, start: Start, error: BaseException) -> None:
+    def _give_up(self, start: Start, error: AutomationsError) -> None:
         if start.reply is not None:
-            start.reply.error = AutomationsError("The contexts of the run could not be read", {"reason": type(error).__name__})
+            start.reply.error = error
             start.reply.close()
 
     def _open_frame(self, start: Start, origin: Origin, view: View, socket: Cell) -> None:
@@ -169,7 +169,7 @@ class Run(Actor):
         except Exception:
             error = self._fault()
         except asyncio.CancelledError:
-            self.note(Finished(frame, start, AutomationsError("The run was interrupted", {"reason": "shutdown"})))
+            self.note(Interrupted(start))
             raise
         self.note(Finished(frame, start, error))
 
@@ -191,9 +191,17 @@ class Run(Actor):
             start.reply.close()
         self._rest_in_peace()
 
-    def _cancel(self, reason: str) -> None:
-        for task in tuple(self._tasks):
-            task.cancel(reason)
+    def _interrupt(self, start: Start) -> None:
+        self.open -= 1
+        self._give_up(start, TooBusy("The server is stopping", {"retryAfter": 1}))
+        self.flush()
+
+    async def cancel(self) -> None:
+        """Stop whatever waits, and hand over what it leaves. Deliveries that did not end are started again by the next process."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- facts ------------------------------------------------------------------------------------
 

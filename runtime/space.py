@@ -14,9 +14,11 @@ from store.records import Change, ContextKey
 class Space:
     """One workspace on this node. `workspace` is the snapshot that new runs use."""
 
-    def __init__(self, workspace: Workspace, clock: Clock, settings: RuntimeSettings) -> None:
+    def __init__(self, workspace: Workspace, clock: Clock, settings: RuntimeSettings, *, head: int = 0) -> None:
+        """`head` is the position of the last event that was stored before."""
         self.workspace = workspace
         self.feed = Feed(clock, keep=settings.ws_volatile_events, keep_seconds=settings.ws_volatile_seconds)
+        self.feed.head = head
         self.waits = Waits()
         self.topics: dict[str, set[str]] = {}
         self.global_cell: Cell | None = None

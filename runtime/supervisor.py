@@ -7,7 +7,7 @@ from collections import deque
 
 from runtime.contexts import Cell
 from runtime.errors import TooBusy
-from runtime.run import Cancel, Run
+from runtime.run import Run
 from runtime.services import Services
 from runtime.space import Space
 from store.records import ContextKey
@@ -26,6 +26,7 @@ class Supervisor:
         self._admitted = 0
         self._queue: deque[Future[None]] = deque()
         self.is_draining = False
+        self._quiet: Future[None] | None = None
 
     @property
     def open_runs(self) -> int:
@@ -101,6 +102,8 @@ class Supervisor:
             self._services.clock.call_later(self._services.settings.context_run_expire_time, lambda: self._forget(key, run))
         else:
             del self._runs[key]
+        if self.is_draining and not self.open_runs:
+            self._wake()
 
     def _forget(self, key: tuple[str, str], run: Run) -> None:
         self._remembered -= 1
@@ -108,12 +111,16 @@ class Supervisor:
             del self._runs[key]
 
     async def drain(self, seconds: float) -> None:
-        """Take no more calls, let runs end, then cancel what still waits."""
+        """Take no more calls, let runs end for `seconds`, then cancel what still waits."""
         self.is_draining = True
-        deadline = self._services.clock.monotonic() + seconds
-        while self.open_runs and self._services.clock.monotonic() < deadline:
-            await self._services.clock.sleep(0.02)
+        if self.open_runs and seconds > 0:
+            self._quiet = asyncio.get_running_loop().create_future()
+            timer = self._services.clock.call_later(seconds, self._wake)
+            await self._quiet
+            timer.cancel()
         for run in tuple(self._runs.values()):
-            run.note(Cancel("shutdown"))
-        while self.open_runs and self._services.clock.monotonic() < deadline + 1:
-            await self._services.clock.sleep(0.01)
+            await run.cancel()
+
+    def _wake(self) -> None:
+        if self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)

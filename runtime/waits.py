@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.envelope import LiveEvent
-from runtime.expressions import loose_equal, matches_operators, parse_path
-from runtime.values import UNDEFINED
+from runtime.expressions import follow, loose_equal, matches_operators, parse_path
 
 Test = Callable[[dict[str, Any]], bool]
 
@@ -77,16 +76,6 @@ def compile_pattern(written: dict[str, Any], prefix: str) -> Pattern:
 
 def _test(path: tuple[str | int, ...], wanted: Any) -> Test:
     if isinstance(wanted, dict) and wanted and all(isinstance(key, str) and key.startswith("$") for key in wanted):
-        return lambda event: matches_operators(_at(event, path), wanted)
-    return lambda event: loose_equal(_at(event, path), wanted)
+        return lambda event: matches_operators(follow(event, path), wanted)
+    return lambda event: loose_equal(follow(event, path), wanted)
 
-
-def _at(value: Any, path: tuple[str | int, ...]) -> Any:
-    for key in path:
-        if type(value) is dict:
-            value = value.get(str(key), UNDEFINED)
-        elif type(value) is list and type(key) is int and 0 <= key < len(value):
-            value = value[key]
-        else:
-            return UNDEFINED
-    return value

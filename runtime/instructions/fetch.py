@@ -163,7 +163,9 @@ async def _with_secrets(frame: Frame, parameters: dict[str, Any]) -> tuple[dict[
     def look_up(reference: str) -> str:
         masks.append(secrets.look_up(document, reference, user_id=frame.identity.user_id, now=frame.clock.now()))
         return masks[-1]
-    return {**parameters, **{name: secrets.reveal(parameters[name], look_up) for name in places}}, masks
+    revealed = {**parameters, **{name: secrets.reveal(parameters[name], look_up) for name in places}}
+    frame.hide(set(masks))
+    return revealed, masks
 
 
 def _report(frame: Frame, parameters: dict[str, Any], reply: Reply, masks: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from runtime.errors import AutomationsError
+from runtime.errors import AutomationsError, OverBudget
 from runtime.instructions.body import as_map
 from runtime.instructions.step import At, Break, Frame, Outcome, Step
 from runtime.values import copy
@@ -17,6 +17,8 @@ def build(body: Any, at: At, c: Any) -> Step:
     def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
         try:
             outcome = guarded(frame)
+        except OverBudget:                                # a run that took too much is not saved by its own `try`
+            raise
         except AutomationsError as error:
             return _caught(frame, error, catch)
         if outcome is None or type(outcome) is Break:
@@ -26,6 +28,8 @@ def build(body: Any, at: At, c: Any) -> Step:
     async def later(frame: Frame, pending: Awaitable[Outcome]) -> Outcome:
         try:
             return await pending
+        except OverBudget:
+            raise
         except AutomationsError as error:
             outcome = _caught(frame, error, catch)
         return outcome if outcome is None or type(outcome) is Break else await outcome

@@ -94,6 +94,9 @@ class Frame(Protocol):
     def report(self, error: str, message: str, details: Any = None, *, prefixed: bool = False) -> None:
         """Buffer an `error` event about something that does not stop the run; `prefixed` by the path of the app instance."""
 
+    def hide(self, texts: set[str]) -> None:
+        """From here on these texts appear in no native event of the run."""
+
     def wait_for(self, patterns: list[dict[str, Any]], timeout: float) -> Awaitable[dict[str, Any] | None]:
         """Registered when this returns; the awaitable gives the first matching event, or None when time is up."""
 

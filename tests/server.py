@@ -1,0 +1,59 @@
+"""A real server process for tests that need one: its own port, its own data folder, killed or stopped at the end."""
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+
+class RealServer:
+    """`with RealServer(folder) as server:` gives `server.base` and `server.token`."""
+
+    token = "token-of-the-tests"
+
+    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
+        self._data, self._arguments = data, arguments
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.base = f"http://127.0.0.1:{self.port}"
+        self._environment = {**os.environ, "PORT": str(self.port), "API_URL": f"{self.base}/v2", "STORAGE_URL": f"file:{data}",
+                             "ADMIN_TOKEN": self.token, "DISABLE_RATE_LIMIT": "true", "FETCH_ALLOWED_HOSTS": "127.0.0.1", **environment}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> RealServer:
+        self.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "gateway", "serve", *self._arguments], env=self._environment,
+                                        cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                urllib.request.urlopen(self.base + "/sys/healthcheck", timeout=1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.process.kill()
+                    raise AssertionError(self.process.stderr.read().decode()) from None
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.communicate(timeout=20)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self.process.kill()
+        self.process.communicate(timeout=20)
