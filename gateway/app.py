@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 import store as stores
-from gateway import events, health, logins, middleware, webhooks
+from gateway import apps, automations, events, health, logins, middleware, webhooks, workspaces
 from gateway.auth import Auth
 from gateway.config import Settings
 from gateway.cors import Cors
@@ -121,4 +121,6 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     health.add_routes(gateway, app.router)
     logins.add_routes(gateway, app.router)
     feeds = events.add_routes(gateway, app.router)
+    for part in (workspaces, automations, apps):
+        part.add_routes(gateway, app.router)
     return app, feeds
