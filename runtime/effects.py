@@ -57,7 +57,12 @@ class Effects:
         return self._accepted(*self.run.flush_event())
 
     async def _accepted(self: Frame, committed: Future[int], live: LiveEvent) -> dict[str, Any]:
-        await durable(committed)
+        """Whoever knows the event's id goes on before its listeners start: up to its next pause, where it may wait for them."""
+        self.run.pause()
+        try:
+            await durable(committed)
+        finally:
+            asyncio.get_running_loop().call_soon(self.run.proceed)
         return live.event
 
     def report(self: Frame, error: str, message: str, details: Any = None, *, prefixed: bool = False) -> None:

@@ -21,19 +21,20 @@ MAX_COMMANDS = 10_000
 class Actor:
     """Subclasses say what to do with a message in `receive`, which returns an awaitable if what follows must wait for it."""
 
-    __slots__ = ("_commands", "_notes", "_busy")
+    __slots__ = ("_commands", "_notes", "_busy", "_pauses")
 
     def __init__(self) -> None:
         self._commands: deque[Any] = deque()
         self._notes: deque[Any] = deque()
         self._busy = False
+        self._pauses = 0
 
     def receive(self, message: Any) -> None | Awaitable[None]:
         raise NotImplementedError(type(self))
 
     def tell(self, command: Any) -> None:
         """Hand over a command. Raises `TooBusy` when too many wait already."""
-        if self._busy:
+        if self._busy or self._pauses:
             if len(self._commands) >= MAX_COMMANDS:
                 raise TooBusy("Too many messages wait for this run", {"retryAfter": 1})
             self._commands.append(command)
@@ -47,10 +48,19 @@ class Actor:
         if not self._busy:
             self._pump()
 
+    def pause(self) -> None:
+        """Commands wait until `proceed` was called as often."""
+        self._pauses += 1
+
+    def proceed(self) -> None:
+        self._pauses -= 1
+        if not self._busy:
+            self._pump()
+
     def _pump(self) -> None:
         self._busy = True
         notes, commands = self._notes, self._commands
-        while notes or commands:
+        while notes or commands and not self._pauses:
             message = notes.popleft() if notes else commands.popleft()
             try:
                 pending = self.receive(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from store.bulk import Bulk, insert
-from store.postings import BLOCK_BITS, correlation_term, id_term, second_of, session_term, type_term
+from store.postings import BLOCK_BITS, correlation_term, id_term, moment_of, session_term, type_term
 from store.records import Event
 
 _EVENTS = Bulk("INSERT INTO events VALUES", "(?, ?, ?, ?, ?, ?, CAST(? AS TEXT))")
@@ -46,7 +46,7 @@ class EventLog:
         session = session_term(session_id) if session_id is not None else None
         self._rows += (position, workspace, kind, correlation, session, created_at, body)
         posted = self._posted
-        for term in (workspace, kind, correlation, session, id_term(second_of(id))):
+        for term in (workspace, kind, correlation, session, id_term(moment_of(id))):
             if term not in posted:
                 posted.add(term)
                 if term is not None:

@@ -38,14 +38,14 @@ def correlation_term(correlation_id: str) -> int:
     return _hash(f"correlation\0{correlation_id}")
 
 
-def second_of(id: str) -> str:
-    """What neighbours in time share: the seconds of a `<milliseconds>-<counter>`; of any other id, all of it."""
-    return id[:10] if id[13:14] == "-" else id
+def moment_of(id: str) -> str:
+    """What neighbours in time share: the tenth of a second of a `<milliseconds>-<counter>`; of any other id, all of it."""
+    return id[:11] if id[13:14] == "-" else id
 
 
 @lru_cache(1024)
-def id_term(second: str) -> int:
-    return 1 << 40 | int(second) if len(second) == 10 and second.isdecimal() else _hash(f"id\0{second}")
+def id_term(moment: str) -> int:
+    return 1 << 40 | int(moment) if len(moment) == 11 and moment.isdecimal() else _hash(f"id\0{moment}")
 
 
 def _hash(text: str) -> int:
@@ -75,7 +75,7 @@ def _ranked(workspace_id: str, condition: Condition) -> tuple[int, Terms] | None
     """The terms with their rank: the lower, the fewer events they lead to."""
     match condition:
         case Is(("id",), values):
-            return 0, frozenset(id_term(second_of(value)) for value in values)
+            return 0, frozenset(id_term(moment_of(value)) for value in values)
         case Is():
             column = column_of(workspace_id, condition)
             return column and (("correlation", "session", "type").index(column[0]) + 1, column[1])
