@@ -36,7 +36,7 @@ def is_fresh_start(operation: Operation) -> bool:
     return not operation.path and operation.op == "replace"
 
 
-def fold(operations: Iterable[Operation | tuple[str, bytes, bytes]], document: dict[str, Any] | None = None) -> dict[str, Any]:
+def fold(operations: Iterable[tuple[str, bytes, bytes]], document: dict[str, Any] | None = None) -> dict[str, Any]:
     """The document that the operations make of `document`, which is used up. One that cannot be applied changes nothing."""
     document = {} if document is None else document
     for op, path, value in operations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from store.bulk import delete, insert
-from store.records import Delivery, Wait
+from store.records import Delivered, Delivery, Wait, WaitEnded
 
 
 class OpenFacts:
@@ -28,10 +28,9 @@ class OpenFacts:
         self.end(fact)                                 # the same id again takes the place of the first
         self._new[fact.id] = fact
 
-    def end(self, fact: Delivery | Wait | object) -> None:
-        id: str = fact.id                              # type: ignore[attr-defined]
-        if self._new.pop(id, None) is None:
-            number = self._numbers.pop(id, None)
+    def end(self, fact: Delivery | Delivered | Wait | WaitEnded) -> None:
+        if self._new.pop(fact.id, None) is None:
+            number = self._numbers.pop(fact.id, None)
             if number is not None:
                 self._ended.append(number)
 

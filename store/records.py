@@ -109,7 +109,7 @@ class Workspace(NamedTuple):
 
 
 class WorkspaceDeleted(NamedTuple):
-    """Takes the workspace's definition, contexts, deliveries, waits and ticks with it. Its events stay (retention)."""
+    """Takes the workspace's definition, contexts, topics, deliveries, waits and ticks with it. Its events stay (retention)."""
 
     id: str
 

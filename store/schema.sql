@@ -1,9 +1,9 @@
 -- The facts of one node. Times are milliseconds since 1970; bodies, paths and values are JSON texts.
 
 -- Events are found through `postings`: for each thing that is asked for (a workspace, a type, a correlation id, a
--- session, a tenth of a second of ids), the blocks of 64 positions that hold some. That is a tenth of the index entries that one
--- index for each of them would need, and all of them land on the same few pages. The numbers in `events` narrow a block
--- down to its rows; the condition on the body decides.
+-- session, a tenth of a second of ids), the blocks of 64 positions that hold some. That takes a fraction of the entries
+-- that an index for each of them would need, in one tree. The numbers in `events` narrow a block down to its rows; the
+-- condition on the body decides.
 CREATE TABLE tenants (
     number       INTEGER PRIMARY KEY,
     id           TEXT NOT NULL UNIQUE

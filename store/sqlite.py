@@ -98,7 +98,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         if self._tidying is not None:
-            await self._tidying
+            await asyncio.wait([self._tidying])
         for lane in (self._writes, self._reads, self._searches):
             await lane.close()
         if not self._is_closed:
