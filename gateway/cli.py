@@ -131,7 +131,6 @@ def _say_where(settings: Settings, port: int, workspaces: int, secrets: Any) -> 
 
 def _check(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from gateway import folder
-    from runtime.errors import InvalidAutomation
     from runtime.language.check import check_workspace
     try:
         places = list(folder.scan(options.place))
@@ -142,8 +141,8 @@ def _check(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     for place in places:
         try:
             source = folder.read(place)
-        except InvalidAutomation as error:
-            print(error.message)
+        except folder.Unreadable as error:
+            print(error)
             broken, checked = broken + 1, checked + 1
             continue
         if place != options.place and place.is_file() and not folder.is_workspace(source.data):
@@ -164,6 +163,7 @@ def _check(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from gateway.bodies import json
+    from gateway.folder import Unreadable
     from runtime.errors import AutomationsError
     settings = Settings.from_environment(environment)
     try:
@@ -171,7 +171,7 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         if type(payload) is not dict:
             raise AutomationsError("--payload must be a JSON object")
         return _in_loop(_ran(settings, options.file, options.automation, payload))
-    except (AutomationsError, OSError) as error:
+    except (AutomationsError, Unreadable, OSError) as error:
         print(f"motorik: {error}", file=sys.stderr)
         return PROBLEMS
 

@@ -41,6 +41,14 @@ class Stamp(NamedTuple):
     size: int
 
 
+class Unreadable(Exception):
+    """Files that are no YAML; `lines` say where and why, as those about other problems do."""
+
+    def __init__(self, errors: list[InvalidAutomation]) -> None:
+        self.lines = [_line(error) for error in errors]
+        super().__init__("\n".join(self.lines))
+
+
 Found = dict[Path, tuple[Stamp, ...]]
 """Where a workspace is (a file, or a folder with an index) → its files."""
 
@@ -57,12 +65,10 @@ def scan(root: Path) -> Found:
 def read(place: Path) -> Source:
     """The whole workspace at `place`, with the name of its file or folder where it has none. Marks name the files.
 
-    Raises `InvalidAutomation` for what is no YAML, with the problems of all files.
+    Raises `Unreadable`.
     """
-    if place.is_file():
-        source = load(place.read_bytes(), name=str(place))
-    else:
-        source = assemble(str(place), _parts(place))
+    parts = _parts({(): place} if place.is_file() else _files(place))
+    source = parts[()] if place.is_file() else assemble(str(place), parts)
     data = source.data
     if type(data) is not dict:
         return source
@@ -78,12 +84,10 @@ def is_workspace(data: Any) -> bool:
     return type(data) is dict and any(section in data for section in _SECTIONS)
 
 
-def problems(error: AutomationsError, source: Source | None) -> list[str]:
+def problems(error: AutomationsError, source: Source) -> list[str]:
     """Everything that is wrong, a line each: file, line, column, code and sentence."""
-    report = check_workspace(source, with_warnings=False) if source is not None else None
-    if report is not None and report.problems:
-        return [str(problem) for problem in report.problems]
-    return [error.message]
+    report = check_workspace(source, with_warnings=False)
+    return [str(problem) for problem in report.problems] or [f"{source.name}: {error.message}"]
 
 
 class Folder:
@@ -120,9 +124,12 @@ class Folder:
             _log.warning("%s is gone; the workspace stays as it was", place)
 
     async def _take(self, place: Path, *, is_new: bool) -> None:
-        source = None
         try:
             source = await asyncio.to_thread(read, place)
+        except (Unreadable, OSError) as error:
+            _log.error("%s", error)
+            return
+        try:
             if not is_workspace(source.data) and place.is_file():
                 _log.info("%s has neither automations nor imports: no workspace, left alone", place)
                 return
@@ -130,7 +137,7 @@ class Folder:
         except InvalidAutomation as error:
             for line in problems(error, source):
                 _log.error("%s", line)
-        except (AutomationsError, StoreError, OSError) as error:
+        except (AutomationsError, StoreError) as error:
             _log.error("%s: %s", place, error)
         else:
             if slug is not None and not is_new:
@@ -174,26 +181,32 @@ def _index(folder: Path) -> Path | None:
 
 
 def _stamps(place: Path) -> Iterator[Stamp]:
-    for file in [place] if place.is_file() else _files(place):
+    for file in [place] if place.is_file() else _files(place).values():
         status = file.stat()
         yield Stamp(file, status.st_mtime_ns, status.st_size)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The files of a workspace that is a folder, index first, as in an archive."""
+def _files(folder: Path) -> dict[Place, Path]:
+    """The files of a workspace that is a folder by what they hold, index first, as in an archive."""
     found = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
     placed = ((place_of(file.relative_to(folder).as_posix()), file) for file in found)
-    yield from (file for place, file in sorted((place, file) for place, file in placed if place is not None))
+    return dict(sorted((place, file) for place, file in placed if place is not None))
 
 
-def _parts(folder: Path) -> dict[Place, Source]:
+def _parts(files: dict[Place, Path]) -> dict[Place, Source]:
     parts: dict[Place, Source] = {}
-    wrong: list[InvalidAutomation] = []
-    for file in _files(folder):
+    broken: list[InvalidAutomation] = []
+    for place, file in files.items():
         try:
-            parts[place_of(file.relative_to(folder).as_posix()) or ()] = load(file.read_bytes(), name=str(file))
+            parts[place] = load(file.read_bytes(), name=str(file))
         except InvalidAutomation as error:
-            wrong.append(error)
-    if wrong:
-        raise InvalidAutomation("\n".join(error.message for error in wrong))
+            broken.append(error)
+    if broken:
+        raise Unreadable(broken)
     return parts
+
+
+def _line(error: InvalidAutomation) -> str:
+    [problem] = error.details
+    hint = f" {error.hint}" if error.hint else ""
+    return f"{error.where}: {problem['code']}: {problem['message']}.{hint}"
