@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -105,6 +106,7 @@ async def _served(settings: Settings, root: Path | None) -> int:
             await folder.refresh()
             watching = asyncio.create_task(folder.watch())
         await server.listen()
+        _spare_the_collector()
         _say_where(settings, server.port, len(gateway.engine.catalog.all()), secrets)
         await stop.wait()
     except OSError as error:
@@ -117,6 +119,13 @@ async def _served(settings: Settings, root: Path | None) -> int:
             watching.cancel()
         await server.stop()
     return OK
+
+
+def _spare_the_collector() -> None:
+    """Workspaces stay as they are and runs free themselves: looking for circles can be rare, and need not look at what was loaded."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def _say_where(settings: Settings, port: int, workspaces: int, secrets: Any) -> None:

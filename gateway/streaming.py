@@ -45,11 +45,12 @@ class Answer(Response):
         return web.Response(body=body, status=self.status or 200, headers=headers)
 
     async def write(self, data: bytes) -> None:
-        if self._is_gone:
+        if not self._is_gone and self._stream is None:
+            await self._start()
+        if self._is_gone or self._stream is None:
             return
-        stream = self._stream or await self._start()
         try:
-            await stream.write(b"data: " + data + b"\n\n")
+            await self._stream.write(b"data: " + data + b"\n\n")
         except ConnectionError:
             self._is_gone = True
 
@@ -85,7 +86,7 @@ class Answer(Response):
             self._beating.cancel()
             self._beating = None
 
-    async def _start(self) -> web.StreamResponse:
+    async def _start(self) -> None:
         headers = {**_STREAM_HEADERS, **self.own_headers, **_checked(self.headers)}
         self._stream = stream = web.StreamResponse(status=self.status or 200, headers=headers)
         self.streaming = True
@@ -97,7 +98,6 @@ class Answer(Response):
             self._is_gone = True
         if self._request.method == "HEAD":
             self._is_gone = True
-        return stream
 
     async def _beat(self, seconds: float) -> None:
         while not self._is_gone:

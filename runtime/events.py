@@ -156,10 +156,11 @@ class Bus:
 async def durable(committed: Future[int]) -> None:
     """Wait for a batch. Being cancelled cancels the wait, never the batch. Raises `TooBusy` when it was not written."""
     try:
-        if committed.done():
-            committed.result()
-        else:
-            await asyncio.shield(committed)
+        if not committed.done():
+            waiter = committed.get_loop().create_future()   # of our own: the future is shared, cancelling it would reach others
+            committed.add_done_callback(lambda done: waiter.done() or waiter.set_result(None))
+            await waiter
+        committed.result()
     except StoreError as error:
         raise TooBusy("The server cannot store anything at the moment", {"reason": type(error).__name__, "retryAfter": 1}) from error
 

@@ -1,6 +1,7 @@
 """The only place that makes identifiers."""
 from __future__ import annotations
 
+import os
 import random
 import string
 import uuid
@@ -36,9 +37,20 @@ class RandomIds:
     def __init__(self) -> None:
         self._random = random.SystemRandom()
         self._last = (0, 0)
+        self._pool = b""
+        self._used = 0
 
     def correlation_id(self, now: int) -> str:
-        return f"{now << 80 | self._random.getrandbits(80):032x}"
+        return f"{now:012x}{self._bytes(10).hex()}"
+
+    def _bytes(self, size: int) -> bytes:
+        """Random bytes, fetched a few thousand at a time: each visit to the system gives the interpreter's lock away."""
+        end = self._used + size
+        if end > len(self._pool):
+            self._pool, self._used, end = os.urandom(4096), 0, size
+        taken = self._pool[self._used:end]
+        self._used = end
+        return taken
 
     def event_id(self, now: int) -> str:
         last, count = self._last
@@ -54,7 +66,7 @@ class RandomIds:
         return f"{self._random.getrandbits(size * 8):0{size * 2}x}"
 
     def uuid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        return str(uuid.UUID(bytes=self._bytes(16), version=4))
 
     def random(self) -> float:
         return random.random()
