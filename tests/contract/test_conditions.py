@@ -89,7 +89,7 @@ def events_with_conditions(draw: st.DrawFn) -> tuple[dict[str, Anything], Condit
     return happening, tree(2)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(case=events_with_conditions())
 @example(case=({"a": [{"0": "x"}]}, Is(("a", "0", "0"), ("x",))))
 @example(case=({"a": "\n"}, Suffix(("a",), "n")))
@@ -151,7 +151,7 @@ def test_every_store_answers_a_query_alike(tmp_path_factory: pytest.TempPathFact
 
         runner.run(fill())
 
-        @settings(max_examples=150, deadline=None)
+        @settings(max_examples=80, deadline=None)
         @given(query=queries())
         def agree(query: EventQuery) -> None:
             assert runner.run(file.events(query)) == runner.run(memory.events(query))

@@ -28,7 +28,7 @@ def changes(draw: st.DrawFn, cell: ContextKey = CELL) -> Change:
     return change(op, path, None if op == "delete" else value, cell=cell)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(log=st.lists(changes(), max_size=14))
 @example(log=[change("replace", ["a"], [1, 2]), change("replace", ["a", "1"], 3), change("delete", ["a", 0]),
               change("replace", ["a", "1"], 4)])
@@ -72,7 +72,7 @@ def test_a_store_holds_what_its_changes_make_whatever_was_written_together(tmp_p
                 log = [operation(fact) for batch in batches for fact in batch if fact.cell == named[cell]]
                 assert found == (fold(log) if log else None)
 
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=30, deadline=None)
         @given(batches=STEPS, together=st.booleans())
         def agree(batches: list[list[Change]], together: bool) -> None:
             for store in opened:
