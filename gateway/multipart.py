@@ -5,8 +5,7 @@ import re
 import warnings
 from typing import NamedTuple
 
-from aiohttp import BadContentDispositionHeader, BadContentDispositionParam
-from aiohttp import content_disposition_filename, parse_content_disposition
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, content_disposition_filename, parse_content_disposition
 
 from gateway.errors import invalid
 from runtime.errors import InvalidUpload, TooLarge

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway import wire
 from runtime.calls import Response
+from runtime.clock import Clock
 from runtime.errors import InvalidInstruction, InvalidOutput
 
 _KEEP_ALIVE = b'{"keepAlive":true}'
@@ -21,7 +22,7 @@ _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "date
 class Answer(Response):
     """What `$http` writes to. Once the caller is gone, or was told to wait no longer, everything is discarded."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, clock: Clock) -> None:
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.streaming = False
@@ -29,6 +30,7 @@ class Answer(Response):
         """Those of the gateway, on every kind of answer."""
         self.deadline: asyncio.Timeout | None = None
         self._request = request
+        self._clock = clock
         self._stream: web.StreamResponse | None = None
         self._beating: asyncio.Task[None] | None = None
         self._is_gone = False
@@ -101,7 +103,7 @@ class Answer(Response):
 
     async def _beat(self, seconds: float) -> None:
         while not self._is_gone:
-            await asyncio.sleep(seconds)
+            await self._clock.sleep(seconds)
             await self.write(_KEEP_ALIVE)
 
 

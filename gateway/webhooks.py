@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from gateway import bodies, errors, wire
 from gateway.auth import OWNER, Credentials
@@ -46,6 +46,7 @@ class Webhooks:
         self._engine = gateway.engine
         self._auth = gateway.auth
         self._door = gateway.door
+        self._clock = gateway.clock
         self._limits = Limits(settings.request_max_size, settings.uploads_max_size)
         self._test_limits = Limits(settings.request_max_size, _TEST_FILE_BYTES)
         self._timeout = settings.http_timeout_ms / 1000 or None
@@ -63,7 +64,7 @@ class Webhooks:
         variables = {"body": body, "headers": self._headers(request, credentials), "method": method,
                      "query": bodies.form(query) if query else {}}
         origin = self._auth.origin_of(request, credentials)
-        answer = Answer(request)
+        answer = Answer(request, self._clock)
         call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer)
         return await self._respond(answer, origin, self._engine.call(call))
 
@@ -79,7 +80,7 @@ class Webhooks:
         if type(payload) is not dict:
             raise errors.invalid("payload must be an object", "payload")
         origin = self._auth.origin_of(request, credentials)
-        answer = Answer(request)
+        answer = Answer(request, self._clock)
         return await self._respond(answer, origin, self._engine.test(workspace_id, request.match_info["slug"], payload, origin, answer))
 
     async def _credentials(self, request: web.Request, workspace_id: str, *, required: bool = False) -> Credentials:

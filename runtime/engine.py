@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from runtime.calls import NOBODY, Call, Identity, NewEvent, Origin, Response
+from runtime.calls import NOBODY, Call, NewEvent, Origin, Response
 from runtime.catalog import Catalog
 from runtime.clock import Clock, iso
 from runtime.contexts import Cells
@@ -24,7 +24,7 @@ from runtime.services import MintToken, Services
 from runtime.settings import RuntimeSettings
 from runtime.space import Space
 from runtime.supervisor import Supervisor
-from runtime.values import UNDEFINED, copy, decode
+from runtime.values import copy, decode
 from runtime.workspace import Workspace
 from store.errors import Conflict
 from store.protocol import Store

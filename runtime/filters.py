@@ -8,8 +8,7 @@ from typing import Any as Anything
 from typing import NamedTuple
 
 from runtime.errors import InvalidRequest
-from store.query import (EVERYTHING, Absent, All, Any, AtMost, Condition, EventQuery, Is, Path, Prefix, Present, Suffix,
-                         Text, as_text)
+from store.query import EVERYTHING, Absent, All, Any, AtMost, Condition, EventQuery, Is, Path, Prefix, Present, Suffix, Text, as_text
 
 MAX_LIMIT = 1000
 MAX_PAGE = 1_000_000

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from store.query import (Absent, All, Any, AtMost, Condition, Is, Not, Path, Prefix, Present, Suffix, Text, as_text,
-                         value_at)
+from store.query import Absent, All, Any, AtMost, Condition, Is, Not, Path, Prefix, Present, Suffix, Text, as_text, value_at
 
 _FALSY = "('null', 'false', '0', '0.0', '-0.0', '\"\"', '{}', '[]')"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?")

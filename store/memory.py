@@ -14,8 +14,25 @@ from store.definitions import TICKS_KEPT_MS
 from store.documents import fold, operation
 from store.errors import Conflict, StoreError, Unavailable
 from store.query import EventQuery, predicate
-from store.records import (App, AppDeleted, Change, ContextKey, Delivered, Delivery, Event, Fact, Session, SessionEnded,
-                           StoredEvent, Tick, Topic, Wait, WaitEnded, Workspace, WorkspaceDeleted)
+from store.records import (
+    App,
+    AppDeleted,
+    Change,
+    ContextKey,
+    Delivered,
+    Delivery,
+    Event,
+    Fact,
+    Session,
+    SessionEnded,
+    StoredEvent,
+    Tick,
+    Topic,
+    Wait,
+    WaitEnded,
+    Workspace,
+    WorkspaceDeleted,
+)
 
 
 @dataclass(slots=True)

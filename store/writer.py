@@ -11,8 +11,23 @@ from store.documents import cells_of
 from store.errors import Conflict, Full, StoreError, Unavailable
 from store.eventlog import EventLog
 from store.openfacts import OpenFacts
-from store.records import (App, AppDeleted, Change, Delivered, Delivery, Event, Fact, Session, SessionEnded, Tick, Topic,
-                           Wait, WaitEnded, Workspace, WorkspaceDeleted)
+from store.records import (
+    App,
+    AppDeleted,
+    Change,
+    Delivered,
+    Delivery,
+    Event,
+    Fact,
+    Session,
+    SessionEnded,
+    Tick,
+    Topic,
+    Wait,
+    WaitEnded,
+    Workspace,
+    WorkspaceDeleted,
+)
 
 Batch = Sequence[Fact | CellEnded | Compacted | SessionsEnded]
 

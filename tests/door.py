@@ -45,6 +45,10 @@ class House:
     async def call(self, endpoint: str = "main", method: str = "POST", **more: Any) -> tuple[int, Any, ClientResponse]:
         return await self.request(method, f"/v2/workspaces/{self.id}/webhooks/{endpoint}", **more)
 
+    def open(self, endpoint: str, **more: Any) -> Any:
+        """A call whose answer is read by the caller."""
+        return self._client.post(f"/v2/workspaces/{self.id}/webhooks/{endpoint}", **more)
+
     async def login(self, **body: Any) -> dict[str, Any]:
         status, answer, _ = await self.request("POST", "/v2/login/anonymous", json=body)
         assert status == 200, answer

@@ -4,8 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from runtime.instructions import (assign, auth, branch, breaks, call, emit, fetch, guard, limit, loop, module, note, parallel,
-                                  topics, wait)
+from runtime.instructions import assign, auth, branch, breaks, call, emit, fetch, guard, limit, loop, module, note, parallel, topics, wait
 from runtime.instructions.step import Step
 
 Build = Callable[[Any, tuple, Any], Step]

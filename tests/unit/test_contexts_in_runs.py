@@ -4,9 +4,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from kit import ALICE, BOB, emit, endpoint, listener, payloads, put, sandbox, steps
 
 import store
-from kit import ALICE, BOB, emit, endpoint, listener, payloads, put, sandbox, steps
 from runtime.errors import AutomationsError, ContextTooLarge, InvalidInstruction
 from runtime.testing import HandClock
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from kit import emit, endpoint, listener, of_type, payloads, put, sandbox, steps
 
 import store
-from kit import emit, endpoint, listener, of_type, payloads, put, sandbox, steps
 from runtime.errors import AutomationsError, NotFound, OverBudget, TooManyCalls
 from store.records import Delivery
 
