@@ -5,6 +5,7 @@ encoded twice.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.errors import InvalidEvent
@@ -35,7 +36,7 @@ class Draft:
 class LiveEvent:
     """An accepted event on its way to those who wait for it. `position` is its place in the order of the workspace."""
 
-    __slots__ = ("position", "type", "body", "persistent", "frames", "draft", "id", "_event")
+    __slots__ = ("position", "type", "body", "persistent", "draft", "id", "waits", "listeners", "_frames", "_event")
 
     def __init__(self, id: str, draft: Draft, body: bytes) -> None:
         self.position = 0
@@ -44,8 +45,19 @@ class LiveEvent:
         self.body = body
         self.persistent = draft.persistent
         self.draft = draft
-        self.frames: dict[Any, Any] = {}
+        self.waits: Sequence[Any] = ()
+        """The waits that it ends once it is committed."""
+        self.listeners: Sequence[Any] = ()
+        """The automations that it starts, each with the id of its delivery."""
+        self._frames: dict[Any, Any] | None = None
         self._event: dict[str, Any] | None = None
+
+    @property
+    def frames(self) -> dict[Any, Any]:
+        """Room for readers to keep what they made of the event, so that each form is made once."""
+        if self._frames is None:
+            self._frames = {}
+        return self._frames
 
     @property
     def event(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from runtime.settings import RuntimeSettings
 from runtime.space import Space
 from runtime.triggers import TriggerIndex
 from runtime.triggers.event import EventIndex
-from runtime.waits import PendingWait
+from runtime.waits import Waits
 from store.errors import StoreError
 from store.protocol import Store
 from store.records import Delivery, Event, Fact
@@ -32,17 +32,6 @@ Listener = tuple[Automation, str]
 """An automation to start, and the id of its delivery."""
 Dispatch = Callable[[Space, LiveEvent, Sequence[Listener]], None]
 HOST = {"service": "runtime", "replica": "n1"}
-
-
-class Accepted:
-    """One event of a batch and what its commit sets off."""
-
-    __slots__ = ("live", "waits", "listeners")
-
-    def __init__(self, live: LiveEvent, waits: list[PendingWait], listeners: Sequence[Listener]) -> None:
-        self.live = live
-        self.waits = waits
-        self.listeners = listeners
 
 
 class Bus:
@@ -69,10 +58,11 @@ class Bus:
         created_at = iso(now) if drafts else ""
         batch = list(facts)
         index = (triggers or space.workspace.triggers).events
-        accepted = [self._accept(space, index, draft, now, created_at, batch) for draft in drafts]
+        workspace_id = space.id
+        accepted = [self._accept(workspace_id, space.waits, index, draft, now, created_at, batch) for draft in drafts]
         future = self._store.commit(batch) if batch else _settled()
         future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told))
-        return future, [one.live for one in accepted]
+        return future, accepted
 
     async def accept(self, workspace: Any, events: Sequence[NewEvent], origin: Origin, *, native: bool = True,
                      facts: Sequence[Fact] = (), on_commit: Callable[[], None] | None = None) -> list[LiveEvent]:
@@ -101,34 +91,35 @@ class Bus:
         source.pop("http", None)
         return custom(event.type, source, event.payload, event.target, event.options, limit=limit, chained=False)
 
-    def _accept(self, space: Space, triggers: EventIndex, draft: Draft, now: int, created_at: str, batch: list[Fact]) -> Accepted:
+    def _accept(self, workspace_id: str, waits: Waits, triggers: EventIndex, draft: Draft, now: int, created_at: str,
+                batch: list[Fact]) -> LiveEvent:
         """Give the event its id, and put it and its deliveries into the batch."""
         id = self._ids.event_id(now)
+        source, type = draft.source, draft.type
         body = draft.accepted(id, created_at)
         live = LiveEvent(id, draft, body)
-        waits, cancelled = space.waits.claim(live) if space.waits else ((), False)
-        source = draft.source
         if draft.persistent:
-            batch.append(Event(space.id, id, draft.type, now, source["correlationId"], source.get("sessionId"), body))
-        if cancelled:
-            return Accepted(live, waits, ())
-        automations = triggers.native(draft.type, source.get("appInstanceFullSlug", "")) if draft.native else triggers.custom(draft.type)
-        if not automations:
-            return Accepted(live, waits, ())
-        listeners = []
-        for automation in automations:
-            delivery = f"{id}:{automation.full_slug}"
-            batch.append(Delivery(delivery, space.id, id, automation.full_slug, now, body))
-            listeners.append((automation, delivery))
-        return Accepted(live, waits, listeners)
+            batch.append(Event(workspace_id, id, type, now, source["correlationId"], source.get("sessionId"), body))
+        if waits:
+            live.waits, cancelled = waits.claim(live)
+            if cancelled:
+                return live
+        automations = triggers.native(type, source.get("appInstanceFullSlug", "")) if draft.native else triggers.custom(type)
+        if automations:
+            live.listeners = listeners = []
+            for automation in automations:
+                delivery = f"{id}:{automation.full_slug}"
+                batch.append(Delivery(delivery, workspace_id, id, automation.full_slug, now, body))
+                listeners.append((automation, delivery))
+        return live
 
-    def _committed(self, space: Space, accepted: list[Accepted], done: Future[int], on_commit: Callable[[], None] | None,
+    def _committed(self, space: Space, accepted: list[LiveEvent], done: Future[int], on_commit: Callable[[], None] | None,
                    on_told: Callable[[], None] | None) -> None:
         failure = done.exception()
         if failure is not None:
             _log.error("a batch of workspace %s was not committed: %s", space.id, failure)
-            for one in accepted:
-                for wait in one.waits:
+            for live in accepted:
+                for wait in live.waits:
                     space.waits.add(wait)
             self.on_lost(space)
         else:
@@ -139,18 +130,18 @@ class Bus:
         if on_told is not None:
             on_told()
 
-    def _tell(self, space: Space, accepted: list[Accepted], position: int) -> None:
-        for one in accepted:
-            live = one.live
+    def _tell(self, space: Space, accepted: list[LiveEvent], position: int) -> None:
+        publish = space.feed.publish
+        for live in accepted:
             if live.persistent:
                 live.position = position
                 position += 1
-            for wait in one.waits:
+            for wait in live.waits:
                 if not wait.result.done():
                     wait.result.set_result(live)
-            if one.listeners:
-                self.dispatch(space, live, one.listeners)
-            space.feed.publish(live)
+            if live.listeners:
+                self.dispatch(space, live, live.listeners)
+            publish(live)
 
 
 async def durable(committed: Future[int]) -> None:

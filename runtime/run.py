@@ -27,6 +27,8 @@ from runtime.view import View
 from store.records import ContextKey, Delivered, Fact
 
 _log = logging.getLogger("motorik.run")
+_OWN_USER, _OWN_SESSION, _OWN_SOCKET = (ContextKey("", name, "") for name in ("user", "session", "socket"))
+"""Keys of documents that live and die with their run: they are never stored."""
 _SLICE = 2000
 """Instructions between two looks at whether others wait for the loop: a millisecond or two."""
 
@@ -235,8 +237,7 @@ class Run(Actor):
         """The documents of this identity, if this node holds them; the same ones for everybody in this run."""
         if identity.session_id is None:
             if self._nobody is None:
-                self._nobody = View(NOBODY, *(Cell(ContextKey(self.space.id, name, self.correlation_id), persistent=False)
-                                              for name in ("user", "session")))
+                self._nobody = View(NOBODY, Cell(_OWN_USER, persistent=False), Cell(_OWN_SESSION, persistent=False))
             return self._nobody
         view = self._views.get(identity.session_id)
         if view is None:
@@ -265,8 +266,7 @@ class Run(Actor):
     def socket_of(self, origin: Origin) -> Cell | None:
         if self._socket is None:
             key = self._socket_key(origin)
-            self._socket = self.services.cells.find(key) if key else Cell(
-                ContextKey(self.space.id, "socket", self.correlation_id), persistent=False)
+            self._socket = self.services.cells.find(key) if key else Cell(_OWN_SOCKET, persistent=False)
         return self._socket
 
     async def load_socket(self, origin: Origin) -> Cell:

@@ -16,6 +16,7 @@ class Space:
 
     def __init__(self, workspace: Workspace, clock: Clock, settings: RuntimeSettings, *, head: int = 0) -> None:
         """`head` is the position of the last event that was stored before."""
+        self.id = workspace.id
         self.workspace = workspace
         self.feed = Feed(clock, keep=settings.ws_volatile_events, keep_seconds=settings.ws_volatile_seconds)
         self.feed.head = head
@@ -23,10 +24,6 @@ class Space:
         self.topics: dict[str, set[str]] = {}
         self.global_cell: Cell | None = None
         self._overlays: dict[str, Cell] = {}
-
-    @property
-    def id(self) -> str:
-        return self.workspace.id
 
     async def open(self, cells: Cells, now: int) -> None:
         """Load what every run of the workspace reads: `global`, and what runs have set in `config`."""
