@@ -65,7 +65,7 @@ class _Events:
         except ValueError:
             raise invalid("The body is not JSON", "body") from None
         events = new_events(document)
-        origin = replace(origin, identity=self._gateway.auth.member(workspace, origin.identity))
+        origin = origin._replace(identity=self._gateway.auth.member(workspace, origin.identity))
         accepted = await self._gateway.engine.accept(workspace.id, events, origin) if events else []
         return _json(b"[%b]" % b",".join(event.body for event in accepted), headers)
 

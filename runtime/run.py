@@ -9,8 +9,8 @@ import asyncio
 import logging
 from asyncio import Future, Task
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from runtime.calls import NOBODY, Identity, Origin
 from runtime.contexts import Cell
@@ -49,8 +49,7 @@ class Reply:
             self.ended.set_result(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Run an automation in this run, with these variables."""
 
     automation: Automation
@@ -66,8 +65,7 @@ class Start:
     """Session and user id of the event that starts it, whose identity is still to be found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A frame that something outside started has ended."""
 
     frame: Frame
@@ -75,8 +73,7 @@ class Finished:
     error: AutomationsError | None
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(NamedTuple):
     """The process is stopping before a frame has ended: its caller is told, its delivery stays open."""
 
     start: Start
@@ -116,7 +113,7 @@ class Run(Actor):
             case Start():
                 view = self._views.get(message.session[0]) if message.session else self.view_of(message.origin.identity)
                 if view is not None:
-                    origin = message.origin if message.session is None else replace(message.origin, identity=view.identity)
+                    origin = message.origin if message.session is None else message.origin._replace(identity=view.identity)
                     socket = self.socket_of(origin)
                     if socket is not None:
                         return self._open_frame(message, origin, view, socket)
@@ -131,7 +128,7 @@ class Run(Actor):
         try:
             origin = start.origin
             if start.session is not None:
-                origin = replace(origin, identity=await self.services.identify(self.space.workspace, *start.session))
+                origin = origin._replace(identity=await self.services.identify(self.space.workspace, *start.session))
             view = await self.load_view(origin.identity)
             socket = await self.load_socket(origin)
         except BaseException:

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from runtime.expressions.coercion import NAN, Number, comparable, number, script_text, to_number
+from runtime.expressions.coercion import EXACT, NAN, Number, comparable, number, script_text, to_number
 from runtime.expressions.limits import check_text
 
 Operation = Callable[[Any, Any], Any]
@@ -47,6 +47,8 @@ def divide(left: Any, right: Any) -> Number:
 
 def remainder(left: Any, right: Any) -> Number:
     """Of a division that rounds towards zero: it takes the sign of the dividend."""
+    if type(left) is int and type(right) is int and 0 <= left <= EXACT and 0 < right <= EXACT:
+        return left % right
     left, right = operand(left), operand(right)
     if not right or not math.isfinite(left):
         return NAN
