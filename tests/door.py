@@ -30,6 +30,11 @@ class House:
         self._client = client
         self.id = ""
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """For those who speak HTTP by hand."""
+        return str(self._client.host), int(self._client.port or 0)
+
     async def load(self, text: str) -> None:
         from gateway.auth import ADMIN
         from runtime.calls import Origin
