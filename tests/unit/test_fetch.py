@@ -59,6 +59,10 @@ class Frame:
         self.locale, self.timezone = "en", "UTC"
         self.documents = Documents()
         self.told: list[tuple[Any, ...]] = []
+        self.hidden_texts: set[str] = set()
+
+    def hide(self, texts: set[str]) -> None:
+        self.hidden_texts |= texts
 
     def read(self, context: str, path: tuple) -> Any:
         return None
