@@ -127,11 +127,10 @@ class Auth:
             given = theirs
         if given is not None:
             request[CORRELATION] = given
-        path = request.path
         host = headers.get(hdrs.HOST, "")
         return Origin(request[CORRELATION], credentials.identity, ip, None,
-                      {"method": request.method, "path": path, "hostname": host.partition(":")[0],
-                       "originalUrl": path, "ip": ip},
+                      {"method": request.method, "path": request.path, "hostname": host.partition(":")[0],
+                       "originalUrl": request.raw_path, "ip": ip},
                       credentials.depth, given is None, credentials.workspace_id)
 
     def address(self, request: web.Request) -> str | None:

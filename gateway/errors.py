@@ -49,7 +49,7 @@ def status_of(error: AutomationsError) -> int:
 def headers_of(error: AutomationsError) -> dict[str, str]:
     """`Retry-After` for what is worth trying again."""
     if isinstance(error, errors.TooBusy):
-        return {"Retry-After": str(_RETRY_SECONDS)}
+        return {"Retry-After": str(math.ceil(_retry_after(error.details)))}
     if isinstance(error, errors.TooMany):
         headers = error.headers if isinstance(error, Limited) else {}
         return {**headers, "Retry-After": str(math.ceil(_retry_after(error.details)))}
