@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -31,28 +31,34 @@ class Limits:
         self.upload = upload
 
 
-async def parse(request: web.Request, limits: Limits) -> Any:
+class Body(NamedTuple):
+    """What an automation sees of a body, and the bytes as they were sent: a signature is made of those."""
+
+    value: Any
+    raw: bytes
+
+
+async def parse(request: web.Request, limits: Limits) -> Body:
     """The body by its content type: JSON, form, multipart and text as values, anything else as
     `{base64, mimetype, size}`; `{}` when there is none. Raises `InvalidRequest`, `TooLarge`."""
-    content = request.content
-    if content.at_eof():
-        return {}
+    if request.content.at_eof():
+        return Body({}, b"")
     kind = request.headers.get(hdrs.CONTENT_TYPE, "")
     if kind != "application/json":
         kind = kind.partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
         raw = await read(request, limits.text)
-        return json(raw) if raw else {}
+        return Body(json(raw) if raw else {}, raw)
     if kind == "application/x-www-form-urlencoded":
         raw = await read(request, limits.text)
-        return form(raw.decode("utf-8", "replace")) if raw else {}
+        return Body(form(raw.decode("utf-8", "replace")) if raw else {}, raw)
     if kind == "multipart/form-data":
         return await _multipart(request, limits)
     if kind.startswith("text/"):
         raw = await read(request, limits.text)
-        return _text(raw, request.charset) if raw else {}
+        return Body(_text(raw, request.charset) if raw else {}, raw)
     raw = await read(request, limits.upload)
-    return _binary(raw, kind or "application/octet-stream") if raw else {}
+    return Body(_binary(raw, kind or "application/octet-stream") if raw else {}, raw)
 
 
 async def json_object(request: web.Request, limit: int) -> dict[str, Any]:
@@ -169,14 +175,14 @@ def _binary(raw: bytes, mimetype: str) -> dict[str, Any]:
     return {"base64": base64.b64encode(raw).decode("ascii"), "mimetype": mimetype, "size": len(raw)}
 
 
-async def _multipart(request: web.Request, limits: Limits) -> dict[str, Any]:
+async def _multipart(request: web.Request, limits: Limits) -> Body:
     """Fields as texts, files as `{originalname, encoding, mimetype, size, base64}`. The body as a whole is bounded too."""
     try:
         raw = await read(request, limits.upload + limits.text)
     except TooLarge:
         raise InvalidUpload(f"A file may have {limits.upload} bytes at most", {"limit": limits.upload}) from None
     parts = multipart.split(raw, request.headers[hdrs.CONTENT_TYPE], largest_file=limits.upload)
-    return assemble((part.name, _part(part)) for part in parts)
+    return Body(assemble((part.name, _part(part)) for part in parts), raw)
 
 
 def _part(part: multipart.Part) -> Any:

@@ -61,11 +61,11 @@ class Webhooks:
         credentials = await self._credentials(request, workspace_id)
         body = await bodies.parse(request, self._limits)
         query = request.rel_url.raw_query_string
-        variables = {"body": body, "headers": self._headers(request, credentials), "method": method,
+        variables = {"body": body.value, "headers": self._headers(request, credentials), "method": method,
                      "query": bodies.form(query) if query else {}}
         origin = self._auth.origin_of(request, credentials)
         answer = Answer(request, self._clock)
-        call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer)
+        call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer, body.raw)
         return await self._respond(answer, origin, self._engine.call(call))
 
     async def test(self, request: web.Request) -> web.StreamResponse:
@@ -75,7 +75,7 @@ class Webhooks:
         self._engine.catalog.require(workspace_id)
         if credentials.identity.role not in _TEST_ROLES:
             raise Forbidden("Only owners and editors may test automations")
-        body = await bodies.parse(request, self._test_limits)
+        body = (await bodies.parse(request, self._test_limits)).value
         payload = body.get("payload", {}) if type(body) is dict else None
         if type(payload) is not dict:
             raise errors.invalid("payload must be an object", "payload")

@@ -17,6 +17,7 @@ automations:
   seen: {when: {endpoint: true}, do: [], output: {method: '{{method}}', query: '{{query}}', headers: '{{headers}}', body: '{{body}}'}}
   my hook: {when: {endpoint: true}, do: [], output: {ok: true}}
   files: {when: {endpoint: 'files/*path'}, do: [], output: '{{pathParams}}'}
+  signed: {when: {endpoint: true}, arguments: {rawBody: {type: string}}, do: [], output: {raw: '{{rawBody}}', body: '{{body}}'}}
   who: {when: {endpoint: true}, do: [], output: {user: '{{user.id}}', session: '{{session.id}}', role: '{{user.role}}', ip: '{{run.ip}}'}}
   nothing: {when: {endpoint: true}, do: []}
   gives: {when: {endpoint: true}, do: [], output: '{{body.value}}'}
@@ -44,6 +45,14 @@ async def echo() -> AsyncIterator[House]:
 async def test_any_json_value_arrives_unchanged(echo: House, value: Any) -> None:
     _, answer, _ = await echo.call("seen", json=value)
     assert answer["body"] == value
+
+
+async def test_who_declares_rawBody_gets_the_bytes_that_were_signed(echo: House) -> None:
+    text = '{"b": 1,\n "a":  "é"}'
+    _, answer, _ = await echo.call("signed", data=text.encode(), headers={"content-type": "application/json"})
+    assert answer == {"raw": text, "body": {"b": 1, "a": "é"}}
+    _, answer, _ = await echo.call("signed", data=b"a=1&b=%20", headers={"content-type": "application/x-www-form-urlencoded"})
+    assert answer == {"raw": "a=1&b=%20", "body": {"a": "1", "b": " "}}
 
 
 @pytest.mark.parametrize(("text", "body"), [
