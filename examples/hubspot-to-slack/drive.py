@@ -1,4 +1,5 @@
 """Send two HubSpot events, one of them a new deal, and print what the stand-in Slack gets."""
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ EVENTS = [
      "propertyName": "amount", "propertyValue": "1200"},
 ]
 
-slack = StandIn(8790)
+slack = StandIn(int(os.environ.get("SLACK_PORT", "8790")))
 status, answer = post(webhook("hubspot", "deals"), EVENTS)
 print(status, answer)
 slack.close()
