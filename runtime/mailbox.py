@@ -24,8 +24,8 @@ class Actor:
     __slots__ = ("_commands", "_notes", "_busy", "_pauses")
 
     def __init__(self) -> None:
-        self._commands: deque[Any] = deque()
-        self._notes: deque[Any] = deque()
+        self._commands: deque[Any] | None = None           # made when somebody has to wait: most actors never need them
+        self._notes: deque[Any] | None = None
         self._busy = False
         self._pauses = 0
 
@@ -34,19 +34,23 @@ class Actor:
 
     def tell(self, command: Any) -> None:
         """Hand over a command. Raises `TooBusy` when too many wait already."""
-        if self._busy or self._pauses:
-            if len(self._commands) >= MAX_COMMANDS:
-                raise TooBusy("Too many messages wait for this run", {"retryAfter": 1})
-            self._commands.append(command)
+        if not self._busy and not self._pauses:
+            self._take(command)
             return
+        if self._commands is None:
+            self._commands = deque()
+        if len(self._commands) >= MAX_COMMANDS:
+            raise TooBusy("Too many messages wait for this run", {"retryAfter": 1})
         self._commands.append(command)
-        self._pump()
 
     def note(self, fact: Any) -> None:
         """Hand over a fact about one of its own frames."""
-        self._notes.append(fact)
         if not self._busy:
-            self._pump()
+            self._take(fact)
+            return
+        if self._notes is None:
+            self._notes = deque()
+        self._notes.append(fact)
 
     def pause(self) -> None:
         """Commands wait until `proceed` was called as often."""
@@ -55,22 +59,28 @@ class Actor:
     def proceed(self) -> None:
         self._pauses -= 1
         if not self._busy:
-            self._pump()
+            self._take(self._next())
 
-    def _pump(self) -> None:
+    def _take(self, message: Any) -> None:
+        """Handle one message, then those that came up meanwhile."""
         self._busy = True
-        notes, commands = self._notes, self._commands
-        while notes or commands and not self._pauses:
-            message = notes.popleft() if notes else commands.popleft()
+        while message is not None:
             try:
                 pending = self.receive(message)
             except Exception:                             # an edge: whatever fails here is one message, not the actor
                 _log.exception("a %s message failed", type(message).__name__)
-                continue
+                pending = None
             if pending is not None:
                 asyncio.ensure_future(self._after(pending))
                 return
+            message = self._next()
         self._busy = False
+
+    def _next(self) -> Any:
+        """Facts come first; None when nothing may be taken."""
+        if self._notes:
+            return self._notes.popleft()
+        return self._commands.popleft() if self._commands and not self._pauses else None
 
     async def _after(self, pending: Awaitable[None]) -> None:
         try:
@@ -78,4 +88,4 @@ class Actor:
         except Exception:
             _log.exception("a message failed")
         finally:
-            self._pump()
+            self._take(self._next())

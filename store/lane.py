@@ -13,6 +13,10 @@ Work = Callable[[Sequence[Any]], Sequence[Any]]
 """Does the jobs of a group; an answer that is an exception is raised at the one who waits for it."""
 
 
+_REST_SECONDS = 0.002
+"""Between two groups under load: those whose answers just left join the next one, so there are half as many of them."""
+
+
 class Lane:
     """One group is under way at a time; the jobs that arrive meanwhile are the next one.
 
@@ -81,7 +85,7 @@ class Lane:
         if self._after is not None:
             self._after()
         if self._waiting:
-            self._hand_over()
+            self._loop.call_later(_REST_SECONDS, self._hand_over)
         else:
             self._is_busy = False
             self._idle.set()
