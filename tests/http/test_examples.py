@@ -14,6 +14,8 @@ import pytest
 from documents import ROOT, Command, blocks, commands, pages, request
 from server import RealServer
 
+from gateway.cli import OK, main
+
 EXAMPLES = ROOT / "examples"
 _WORKSPACE = "yaml workspace "
 """Behind a fence: the block is a file of the served folder, whose name follows."""
@@ -76,6 +78,11 @@ def test_a_page_shows_what_its_commands_print(served: Served, page: Path) -> Non
     for command in commands(page, served.variables):
         printed = served.prints(command)
         assert command.matches(printed), f"{command.block}: {' '.join(command.words)}\nshows:  {command.shown}\nprints: {printed}"
+
+
+def test_nothing_is_wrong_with_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(EXAMPLES)], {}) == OK
+    assert capsys.readouterr().out == ""
 
 
 def test_every_example_has_a_script_and_a_page_and_is_listed() -> None:
