@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from gateway.limits import Proxies
 from gateway.tokens import Tokens
-from runtime.calls import NOBODY, Identity, Origin
+from runtime.calls import ADMIN, NOBODY, Identity, Origin
 from runtime.clock import Clock
 from runtime.errors import Forbidden, Unauthenticated
 from runtime.sessions import Sessions, facts
@@ -27,7 +27,6 @@ CORRELATION = web.RequestKey("correlation_id", str)
 COOKIE = "access-token"
 LEGACY_HEADER = "x-prismeai-token"
 CSRF_HEADER = "x-prismeai-csrf-token"
-ADMIN = Identity(user_id="admin", session_id="at:admin", auth_data={})
 OWNER = "owner"
 
 _REMEMBERED = 10_000
@@ -37,7 +36,7 @@ _SAFE_METHODS = frozenset((hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS))
 
 
 class Credentials(NamedTuple):
-    """What a request proves. The last three are those of the run that makes the call, if one does."""
+    """What a request proves. The last four are those of the run that makes the call, if one does."""
 
     identity: Identity = NOBODY
     is_ours: bool = False
@@ -45,6 +44,7 @@ class Credentials(NamedTuple):
     correlation_id: str | None = None
     workspace_id: str | None = None
     depth: int = 0
+    socket_id: str | None = None
 
 
 _NONE = Credentials()
@@ -95,6 +95,8 @@ class Auth:
             found = await self._by_cookie(request)
         else:
             found = _NONE
+        if not found.identity.is_login and found.workspace_id != _workspace_of(request):
+            found = found._replace(identity=NOBODY)      # a session that an automation chose means something in its workspace only
         if required and found.identity.user_id is None:
             raise Unauthenticated("Credentials are required" if found is _NONE else "The credentials are no longer valid")
         return found
@@ -128,10 +130,10 @@ class Auth:
         if given is not None:
             request[CORRELATION] = given
         host = headers.get(hdrs.HOST, "")
-        return Origin(request[CORRELATION], credentials.identity, ip, None,
+        return Origin(request[CORRELATION], credentials.identity, ip, credentials.socket_id,
                       {"method": request.method, "path": request.path, "hostname": host.partition(":")[0],
                        "originalUrl": request.raw_path, "ip": ip},
-                      credentials.depth, given is None, credentials.workspace_id)
+                      credentials.depth, given is None, credentials.workspace_id, credentials.workspace_id)
 
     def address(self, request: web.Request) -> str | None:
         """The caller's address, seen through trusted proxies."""
@@ -139,19 +141,17 @@ class Auth:
 
     def role_in(self, workspace: Workspace, identity: Identity) -> str | None:
         """The caller's role in a workspace; None for those who have none."""
-        user_id = identity.user_id
-        if user_id is None:
-            return None
-        return OWNER if user_id == workspace.owner or user_id == ADMIN.user_id else None
+        is_owner = identity.is_login and identity.user_id is not None and identity.user_id in (workspace.owner, ADMIN.user_id)
+        return OWNER if is_owner else None
 
     def member(self, workspace: Workspace, identity: Identity) -> Identity:
         """The same caller with the role filled in."""
         role = self.role_in(workspace, identity)
         return identity if role is identity.role else replace(identity, role=role)
 
-    def mint_internal(self, identity: Identity, correlation_id: str, workspace_id: str, depth: int) -> str:
+    def mint_internal(self, origin: Origin, workspace_id: str, depth: int) -> str:
         """A token for a run that calls this server; it lives for ten seconds."""
-        return self.tokens.run(identity, correlation_id, workspace_id, depth)
+        return self.tokens.run(origin, workspace_id, depth)
 
     def csrf_token(self, session_id: str) -> str:
         """What a page must send along with its cookie."""
@@ -189,12 +189,12 @@ class Auth:
         user_id, session_id = claims.get("sub"), claims.get("prismeaiSessionId")
         if user_id is None:
             identity = NOBODY
-        elif user_id == ADMIN.user_id:
+        elif user_id == ADMIN.user_id and claims["isLogin"]:
             identity = ADMIN
         else:
             session = await self._sessions.find(session_id) if session_id else None
             identity = identity_of(session) if session is not None else Identity(user_id, session_id, is_login=False)
-        return Credentials(identity, True, claims["correlationId"], claims["workspaceId"], claims["depth"])
+        return Credentials(identity, True, claims["correlationId"], claims["workspaceId"], claims["depth"], claims.get("socketId"))
 
     def _remember(self, digest: bytes, session: Session, expires_at: int | None) -> Credentials:
         credentials = Credentials(identity_of(session), is_ours=True)
@@ -207,6 +207,16 @@ class Auth:
 def identity_of(session: Session) -> Identity:
     body = facts(session)
     return Identity(session.user_id, session.id, session.expires_at, body.get("email"), body.get("authData"))
+
+
+def is_admin(identity: Identity) -> bool:
+    """Whether this is the predefined owner, and not a session that an automation named like it."""
+    return identity.is_login and identity.user_id == ADMIN.user_id
+
+
+def _workspace_of(request: web.Request) -> str | None:
+    """The workspace in the path."""
+    return request.match_info.get("workspace") or request.match_info.get("workspace_id")
 
 
 def _digest(token: str) -> bytes:

@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateway.auth import ADMIN
 from runtime import slugs
 from runtime.archive import assemble, place_of
-from runtime.calls import Origin
+from runtime.calls import ADMIN, Origin
 from runtime.catalog import Catalog
 from runtime.clock import Clock
 from runtime.definitions import kept_form, own, same

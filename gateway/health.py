@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway import bodies, errors, wire
-from gateway.auth import ADMIN
+from gateway.auth import is_admin
 from runtime.errors import Forbidden
 from store.errors import StoreError
 
@@ -48,7 +48,7 @@ class _Health:
     async def logging(self, request: web.Request) -> web.Response:
         """How much is logged, without a restart."""
         identity = await self._gateway.auth.authenticate(request, required=True)
-        if identity.user_id != ADMIN.user_id:
+        if not is_admin(identity):
             raise Forbidden("Only the owner of the server may do this")
         level = (await bodies.json_object(request, _LONGEST_BODY)).get("level")
         if level not in _LEVELS:

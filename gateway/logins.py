@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gateway import bodies, wire
-from gateway.auth import ADMIN, COOKIE, CSRF_HEADER
+from gateway.auth import COOKIE, CSRF_HEADER, is_admin
 from gateway.limits import public
+from runtime.calls import ADMIN
 from runtime.clock import iso
 from runtime.errors import Unauthenticated
 from runtime.sessions import facts
@@ -48,7 +49,7 @@ class _Logins:
         """GET /v2/me, with the token that calls by cookie need."""
         identity = await self._auth.authenticate(request, required=True)
         session_id = identity.session_id or ""
-        if identity.user_id == ADMIN.user_id:
+        if is_admin(identity):
             shown: dict[str, Any] = {"id": ADMIN.user_id, "userId": ADMIN.user_id, "firstName": "admin", "authData": {},
                                      "sessionId": session_id}
         else:
@@ -61,7 +62,7 @@ class _Logins:
     async def logout(self, request: web.Request) -> web.Response:
         """POST /v2/logout. The predefined owner has no session that could end."""
         identity = await self._auth.authenticate(request, required=True)
-        if identity.user_id != ADMIN.user_id and identity.session_id is not None:
+        if not is_admin(identity) and identity.session_id is not None:
             await self._sessions.end(identity.session_id)
         response = wire.answer({"success": True})
         response.del_cookie(COOKIE, httponly=True, secure=self._is_https, samesite="Lax")

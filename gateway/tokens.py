@@ -4,7 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from runtime.calls import Identity
+from runtime.calls import Origin
 from runtime.clock import Clock
 
 _RUN_TOKEN_SECONDS = 10
@@ -24,12 +24,15 @@ class Tokens:
             claims["exp"] = expires_at // 1000
         return self._sign(claims)
 
-    def run(self, identity: Identity, correlation_id: str, workspace_id: str, depth: int) -> str:
+    def run(self, origin: Origin, workspace_id: str, depth: int) -> str:
         """What an automation shows its own server: who it acts for, and in which run."""
-        claims: dict[str, Any] = {"correlationId": correlation_id, "workspaceId": workspace_id, "depth": depth,
+        identity = origin.identity
+        claims: dict[str, Any] = {"correlationId": origin.correlation_id, "workspaceId": workspace_id, "depth": depth,
                                   "exp": self._clock.now() // 1000 + _RUN_TOKEN_SECONDS}
         if identity.user_id is not None:
             claims |= {"sub": identity.user_id, "prismeaiSessionId": identity.session_id, "isLogin": identity.is_login}
+        if origin.socket_id is not None:
+            claims["socketId"] = origin.socket_id
         return self._sign(claims)
 
     def read(self, token: str) -> dict[str, Any] | None:

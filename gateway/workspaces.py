@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import hdrs, web
 
 from gateway import bodies, multipart, wire
-from gateway.auth import ADMIN
+from gateway.auth import is_admin
 from gateway.errors import invalid
 from gateway.management import DELETE, READ, UPDATE, body_of, enter, listed, may, page
 from runtime import archive
@@ -126,7 +126,7 @@ class _Workspaces:
         """Whether this caller may make a workspace here, and now."""
         who = self._gateway.settings.workspace_creation
         is_guest = "anonymous" in (identity.auth_data or {})
-        if identity.user_id != ADMIN.user_id and (who == "admins" or who == "members" and is_guest):
+        if not is_admin(identity) and (who == "admins" or who == "members" and is_guest):
             raise Forbidden(f"On this server only {who} may create workspaces")
         self._gateway.door.admit(limit, identity.user_id)
 

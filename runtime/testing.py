@@ -106,7 +106,7 @@ class Sandbox:
         self.ids = CountedIds()
         self.store = store
         self.engine = Engine(store=store, clock=self.clock, ids=self.ids, settings=settings, outbound=Outbound(settings),
-                             mint_token=lambda identity, correlation_id, workspace_id, depth: "token")
+                             mint_token=lambda origin, workspace_id, depth: "token")
         self.id = ""
         self.correlation_id = ""
 

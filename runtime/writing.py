@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+from runtime.calls import ADMIN, Identity
 from runtime.contexts import Cell
 from runtime.errors import ContextTooLarge, Forbidden, InvalidInstruction
 from runtime.native import CONTEXTS_UPDATED
@@ -28,7 +29,7 @@ class Writing:
             self.report("InvalidInstructionError", f"{context} cannot be written", {"variable": ".".join(map(str, (context, *path)))})
             return None
         if (context, path) in _SWITCHES and op == "replace":
-            return self._switch(value)
+            return self._switch(context, value)
         if value is UNDEFINED:
             op, value = ("delete", None) if op == "replace" else (op, None)
         cell = self._cell(context)
@@ -86,11 +87,12 @@ class Writing:
 
     # --- the session --------------------------------------------------------------------------------
 
-    def _switch(self: Frame, id: Any) -> None | Awaitable[None]:
+    def _switch(self: Frame, context: str, id: Any) -> None | Awaitable[None]:
         """Go on as another session: its documents replace those of the present one for this branch of execution."""
         if not isinstance(id, str) or not id or len(id) > 256:
-            raise InvalidInstruction("Invalid set instruction", {"variable": "session.id", "value": None if id is UNDEFINED else id})
-        if id == self.view.identity.session_id:
+            raise InvalidInstruction("Invalid set instruction", {"variable": f"{context}.id", "value": None if id is UNDEFINED else id})
+        identity = self.view.identity
+        if id == (identity.session_id if context == "session" else identity.user_id):
             return None
         return self._switched(id)
 
@@ -98,10 +100,15 @@ class Writing:
         self.run.flush()
         services = self.run.services
         identity = await services.identify(self.workspace, id, None)
-        if identity.is_login and self.settings.session_switch == "own" and identity.user_id != self.view.identity.user_id:
+        if identity.is_login and (self.settings.session_switch == "own" or id == ADMIN.session_id) and not self._is_own(identity):
             raise Forbidden("This session belongs to another user", {"sessionId": id})
         view = await self.run.load_view(identity)
         self.view.identity, self.view.user, self.view.session = view.identity, view.user, view.session
+
+    def _is_own(self: Frame, identity: Identity) -> bool:
+        """Whether the run was started by this very user; what was switched to since then proves nothing."""
+        own = self.origin.identity
+        return own.is_login and own.user_id == identity.user_id
 
     # --- memory -------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.app import Server, build
 from gateway.config import Settings
 from gateway.keys import Keys
+from runtime.calls import ADMIN, Origin
 from runtime.language.loader import load
 from runtime.testing import CountedIds, HandClock
 from runtime.values import decode
@@ -36,8 +37,6 @@ class House:
         return str(self._client.host), int(self._client.port or 0)
 
     async def load(self, text: str) -> None:
-        from gateway.auth import ADMIN
-        from runtime.calls import Origin
         origin = Origin("correlation-of-the-tests", ADMIN)
         result = await self.gateway.engine.catalog.import_definition(load(text), owner="admin", origin=origin)
         self.id = result.workspace.id

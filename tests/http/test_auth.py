@@ -12,7 +12,7 @@ from door import KEYS, OWNER, House, house
 from gateway import keys
 from gateway.config import Settings
 from gateway.tokens import Tokens
-from runtime.calls import NOBODY, Identity
+from runtime.calls import NOBODY, Identity, Origin
 from runtime.ids import RandomIds
 from runtime.testing import CountedIds, HandClock
 
@@ -23,7 +23,7 @@ automations:
     when: {endpoint: true}
     do: []
     output: {user: '{{user.id}}', session: '{{session.id}}', correlation: '{{run.correlationId}}', depth: '{{run.depth}}', data: '{{user.authData}}',
-             from: '{{headers.x-prismeai-workspace-id}}', auth: '{{headers.authorization}}'}
+             socket: '{{run.socketId}}', proven: '{{run.authenticatedWorkspaceId}}', from: '{{headers.x-prismeai-workspace-id}}', auth: '{{headers.authorization}}'}
 """
 
 
@@ -138,16 +138,35 @@ async def test_a_run_that_calls_keeps_its_identity_its_run_and_its_depth(door: H
     login = await door.login()
     auth = door.gateway.auth
     caller = (await auth.identify(login["token"])).identity
-    for identity, user in ((caller, login["id"]), (NOBODY, None), (Identity("chosen", "chosen", is_login=False), "chosen")):
-        token = auth.mint_internal(identity, "correlation-x", "ws-calling", 3)
+    chosen = Identity("chosen", "chosen", is_login=False)
+    for identity, workspace, user in ((caller, "ws-calling", login["id"]), (NOBODY, "ws-calling", None), (chosen, door.id, "chosen")):
+        token = auth.mint_internal(Origin("correlation-x", identity, socket_id="tab-1"), workspace, 3)
         _, seen, response = await door.call("who", headers=bearer(token))
-        assert (seen.get("user"), seen["correlation"], seen["from"], seen["depth"]) == (user, "correlation-x", "ws-calling", 4)
+        assert (seen.get("user"), seen["correlation"], seen["from"], seen["depth"]) == (user, "correlation-x", workspace, 4)
+        assert (seen["socket"], seen["proven"]) == ("tab-1", workspace)
         assert response.headers["x-correlation-id"] == "correlation-x" and "auth" not in seen
-    assert auth.mint_internal(caller, "c", "w", 1) and (await auth.identify(auth.mint_internal(caller, "c", "w", 1))).identity == caller
+    assert (await auth.identify(auth.mint_internal(Origin("c", caller), "w", 1))).identity == caller
+
+
+@pytest.mark.parametrize("id", ["admin", "at:admin"])
+async def test_a_session_that_an_automation_chose_proves_nothing(door: House, id: str) -> None:
+    chosen = Origin("correlation-x", Identity(id, id, is_login=False))
+    headers = bearer(door.gateway.auth.mint_internal(chosen, door.id, 1))
+    assert (await door.request("PATCH", f"/v2/workspaces/{door.id}", json={"name": "Taken"}, headers=headers))[0] == 403
+    assert (await door.request("PUT", "/sys/logging", json={"level": "warn"}, headers=headers))[0] != 200
+    assert (await door.request("POST", f"/v2/workspaces/{door.id}/test/who", headers=headers))[0] == 403
+
+
+async def test_a_chosen_session_means_nothing_in_another_workspace(door: House) -> None:
+    login = await door.login()
+    chosen = Origin("correlation-x", Identity(login["id"], login["id"], is_login=False))
+    headers = bearer(door.gateway.auth.mint_internal(chosen, "ws-calling", 1))
+    assert "user" not in (await door.call("who", headers=headers))[1]
+    assert (await door.request("POST", "/v2/workspaces", json={"name": "Mine"}, headers=headers))[0] == 401
 
 
 async def test_a_token_of_a_run_lives_ten_seconds(door: House) -> None:
-    token = door.gateway.auth.mint_internal(NOBODY, "correlation-x", "ws-calling", 3)
+    token = door.gateway.auth.mint_internal(Origin("correlation-x"), "ws-calling", 3)
     door.clock.advance(10)
     assert (await door.call("who", headers=bearer(token)))[1]["correlation"] != "correlation-x"
 

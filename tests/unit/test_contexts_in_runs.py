@@ -116,37 +116,6 @@ async def test_user_and_session_belong_to_whoever_calls() -> None:
         assert await box.call("read", identity=BOB) == {"who": "bob", "n": 1, "sid": "session-of-bob"}
 
 
-async def test_switching_the_session_drops_what_was_and_loads_what_is_stored() -> None:
-    async with sandbox({
-        "main": endpoint(put("session.mine", 1), put("session.id", "{{body.id}}"), put("session.visits", 1, type="add"),
-                         output={"mine": "{{session.mine}}", "visits": "{{session.visits}}", "user": "{{user.id}}", "id": "{{session.id}}"}),
-    }) as box:
-        assert await box.call("main", {"id": "s-1"}) == {"visits": 1, "user": "s-1", "id": "s-1"}
-        assert await box.call("main", {"id": "s-1"}) == {"visits": 2, "user": "s-1", "id": "s-1"}
-        assert await box.call("main", {"id": "s-2"}) == {"visits": 1, "user": "s-2", "id": "s-2"}
-
-
-async def test_a_switch_in_a_callee_is_seen_by_its_caller_but_not_by_a_sibling_branch() -> None:
-    async with sandbox({
-        "main": endpoint({"switch": {}}, output="{{session.id}}"),
-        "parallel": endpoint({"all": [{"switch": {}}, {"tell": {}}]}, output="{{run.told}}"),
-        "switch": steps(put("session.id", "chosen")),
-        "tell": steps({"wait": {"oneOf": [{"event": "never"}], "timeout": 1}}, put("run.told", "[{{session.id}}]")),
-    }) as box:
-        assert await box.call("main") == "chosen"
-        running = asyncio.create_task(box.call("parallel"))
-        await box.settle()
-        box.clock.advance(1)
-        assert await running == "[]"
-
-
-@pytest.mark.parametrize("id", ["", None, 3, {"a": 1}, "x" * 257])
-async def test_a_session_id_must_be_a_text_of_some_length(id: object) -> None:
-    async with sandbox({"main": endpoint(put("session.id", "{{body.id}}"))}) as box:
-        with pytest.raises(InvalidInstruction, match="Invalid set instruction"):
-            await box.call("main", {"id": id})
-
-
 async def test_a_chosen_session_ends_an_hour_after_its_last_write() -> None:
     clock = HandClock()
     async with sandbox({"main": endpoint(put("session.id", "s"), put("session.n", 1, type="add"), output="{{session.n}}"),
