@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from typing import Any
 
 from aiohttp import web
@@ -22,13 +23,15 @@ _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "date
 class Answer(Response):
     """What `$http` writes to. Once the caller is gone, or was told to wait no longer, everything is discarded."""
 
-    def __init__(self, request: web.Request, clock: Clock) -> None:
+    def __init__(self, request: web.Request, clock: Clock, patience: float | None) -> None:
+        """`patience` is for how many seconds the caller waits for an answer; None is for ever."""
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.streaming = False
         self.own_headers: dict[str, str] = {}
         """Those of the gateway, on every kind of answer."""
-        self.deadline: asyncio.Timeout | None = None
+        self._patience = patience
+        self._deadline: asyncio.Timeout | None = None
         self._request = request
         self._clock = clock
         self._stream: web.StreamResponse | None = None
@@ -45,6 +48,11 @@ class Answer(Response):
         if self.headers:
             headers |= _checked(self.headers)
         return web.Response(body=body, status=self.status or 200, headers=headers)
+
+    async def patiently(self, coming: Awaitable[None]) -> None:
+        """No deadline is set for runs that end at once, nor once the stream has started."""
+        async with asyncio.timeout(None if self.streaming else self._patience) as self._deadline:
+            await coming
 
     async def write(self, data: bytes) -> None:
         if not self._is_gone and self._stream is None:
@@ -92,8 +100,8 @@ class Answer(Response):
         headers = {**_STREAM_HEADERS, **self.own_headers, **_checked(self.headers)}
         self._stream = stream = web.StreamResponse(status=self.status or 200, headers=headers)
         self.streaming = True
-        if self.deadline is not None:
-            self.deadline.reschedule(None)
+        if self._deadline is not None:
+            self._deadline.reschedule(None)
         try:
             await stream.prepare(self._request)
         except ConnectionError:

@@ -1,7 +1,6 @@
 """Endpoints of automations: a request becomes a call, its output becomes the answer."""
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable
 from functools import lru_cache
@@ -64,7 +63,7 @@ class Webhooks:
         variables = {"body": body.value, "headers": self._headers(request, credentials), "method": method,
                      "query": bodies.form(query) if query else {}}
         origin = self._auth.origin_of(request, credentials)
-        answer = Answer(request, self._clock)
+        answer = Answer(request, self._clock, self._timeout)
         call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer, body.raw)
         return await self._respond(answer, origin, self._engine.call(call))
 
@@ -80,7 +79,7 @@ class Webhooks:
         if type(payload) is not dict:
             raise errors.invalid("payload must be an object", "payload")
         origin = self._auth.origin_of(request, credentials)
-        answer = Answer(request, self._clock)
+        answer = Answer(request, self._clock, self._timeout)
         return await self._respond(answer, origin, self._engine.test(workspace_id, request.match_info["slug"], payload, origin, answer))
 
     async def _credentials(self, request: web.Request, workspace_id: str, *, required: bool = False) -> Credentials:
@@ -100,8 +99,7 @@ class Webhooks:
         if origin.identity.session_id is not None:
             answer.own_headers[SESSION_HEADER] = origin.identity.session_id
         try:
-            async with asyncio.timeout(self._timeout) as answer.deadline:
-                output = await running
+            output = await running
             return await answer.finish(output) if answer.streaming else answer.plain(output)
         except TimeoutError:
             return self._timed_out(answer)

@@ -1,6 +1,7 @@
 """What comes in from outside, and what goes back: the values that the gateway and the engine hand to each other."""
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -50,6 +51,10 @@ class Response:
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.streaming = False
+
+    async def patiently(self, coming: Awaitable[None]) -> None:
+        """Wait for what the run does, as long as the caller would. Raises `TimeoutError`; the run goes on all the same."""
+        await coming
 
     async def write(self, data: bytes) -> None:
         """Send `data: <data>` and a blank line; the first call sends status and headers before it. Waits for a slow reader,

@@ -97,12 +97,12 @@ class Engine:
                            {"workspaceId": call.workspace_id, "endpoint": call.endpoint})
         automations, parameters = found
         if not self._may_enter(call.origin):
-            await self._supervisor.enter()
+            await call.response.patiently(self._supervisor.enter())
         try:
             run = await self._run(space, call.origin)
             replies = [self._start_webhook(run, automation, call, parameters, first=index == 0)
                        for index, automation in enumerate(automations)]
-            return await self._answer(run, replies[0])
+            return await self._answer(run, replies[0], call.response)
         finally:
             if not call.origin.depth:
                 self._supervisor.leave()
@@ -131,17 +131,18 @@ class Engine:
         run, trigger = await self._run(space, origin), {"type": "automation", "value": slug}
         arguments = {**payload, "$http": response} if response is not None else dict(payload)
         announce = ((_INTERACTION, self._interaction(automation, trigger, origin)),)
-        return await self._answer(run, self._begin(run, Start(automation, arguments, origin, trigger, reply=Reply(), announce=announce)))
+        reply = self._begin(run, Start(automation, arguments, origin, trigger, reply=Reply(), announce=announce))
+        return await self._answer(run, reply, response or Response())
 
     def _begin(self, run: Run, start: Start) -> Reply:
         run.tell(start)
         return start.reply
 
-    async def _answer(self, run: Run, reply: Reply) -> Any:
+    async def _answer(self, run: Run, reply: Reply, response: Response) -> Any:
         """Wait until the automation has ended and everything it did is durable."""
         if not reply.is_over:
             reply.ended = asyncio.get_running_loop().create_future()
-            await reply.ended
+            await response.patiently(reply.ended)
         value = copy(reply.value)
         if reply.committed is not None:
             await durable(reply.committed)
