@@ -85,8 +85,8 @@ class Effects:
             error.frame = self
         now, value = self.clock.now(), self.value
         payload: dict[str, Any] = {"slug": self.automation.full_slug, "trigger": self.trigger, "payload": self._shown_arguments(),
-                                   "output": None if value is UNDEFINED else value, "duration": now - self.started_at, "startedAt": iso(self.started_at),
-                                   "break": broke, "status": "success"}
+                                   "output": None if value is UNDEFINED else value, "duration": now - self.started_at,
+                                   "startedAt": iso(self.started_at), "break": broke, "status": "success"}
         if error is not None:
             payload.update(status="error", output=None, error=error.body())
         redactor = self.run.redactor
