@@ -231,9 +231,9 @@ def _show(live: Any) -> None:
 
 
 def _schema(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    from runtime.language.schema import WORKSPACE_SCHEMA
+    from runtime.language.schema import document_schema
     from runtime.values import encode_indented
-    print(encode_indented(WORKSPACE_SCHEMA).decode())
+    print(encode_indented(document_schema()).decode())
     return OK
 
 

@@ -73,6 +73,12 @@ def test_run_tells_why_it_failed(greet: Path, capsys: pytest.CaptureFixture[str]
     assert out == "" and told in err
 
 
+def test_schema_prints_what_editors_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"], {}) == OK
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["$schema"].startswith("https://json-schema.org/") and "fetch" in schema["$defs"]["instruction"]["properties"]
+
+
 def test_schema_and_config_print_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"], {}) == OK
     assert "automations" in json.loads(capsys.readouterr().out)["properties"]

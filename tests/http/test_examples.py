@@ -18,14 +18,14 @@ from gateway.cli import OK, main
 
 EXAMPLES = ROOT / "examples"
 _WORKSPACE = "yaml workspace "
-"""Behind a fence: the block is a file of the served folder, whose name follows."""
+"""Behind a fence: the block is a file, whose path in the clone follows."""
 
 
 class Served:
     """A server with the examples and the workspaces of the pages, and a free port for the stand-in that it fetches."""
 
-    def __init__(self, server: RealServer, folder: Path, slack_port: int) -> None:
-        self.folder = folder
+    def __init__(self, server: RealServer, clone: Path, slack_port: int) -> None:
+        self._clone = clone
         self.variables = {"ADMIN_TOKEN": server.token}
         self.environment = {**os.environ, "MOTORIK": server.base, "SLACK_PORT": str(slack_port), "PYTHONPATH": str(ROOT)}
         self._base = server.base
@@ -35,7 +35,7 @@ class Served:
             return self._curl(command.words)
         before, arguments = command.words[:command.words.index("motorik")], command.words[command.words.index("motorik") + 1:]
         settings = dict(word.split("=", 1) for word in before if word != "env")
-        done = subprocess.run([sys.executable, "-m", "gateway", *arguments], cwd=self.folder, env={**self.environment, **settings},
+        done = subprocess.run([sys.executable, "-m", "gateway", *arguments], cwd=self._clone, env={**self.environment, **settings},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         return done.stdout
 
@@ -51,20 +51,21 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("workspaces")
-    for example in EXAMPLES.iterdir():
-        if (example / "index.yml").is_file():
-            (folder / example.name).symlink_to(example)
+    clone = tmp_path_factory.mktemp("clone")
+    folder = clone / EXAMPLES.name
+    folder.mkdir()
+    for index in EXAMPLES.glob("*/index.yml"):
+        (folder / index.parent.name).symlink_to(index.parent)
     for page in pages():
         for block in blocks(page):
             if block.kind.startswith(_WORKSPACE):
-                (folder / block.kind.removeprefix(_WORKSPACE)).write_text(block.text)
+                (clone / block.kind.removeprefix(_WORKSPACE)).write_text(block.text)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     slack = {"WORKSPACE_CONFIG_hubspot-to-slack_slackUrl": f"http://127.0.0.1:{port}/services/T000/B000/XXXX"}
     with RealServer(tmp_path_factory.mktemp("data"), str(folder), **slack) as server:
-        yield Served(server, folder, port)
+        yield Served(server, clone, port)
 
 
 @pytest.mark.parametrize("example", sorted(path.parent.name for path in EXAMPLES.glob("*/drive.py")))

@@ -107,6 +107,13 @@ async def test_every_route_is_listed() -> None:
     assert sorted(listed) == sorted(served)
 
 
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    for room, _ in rows(ROOT / "docs" / "architecture.md", "## Rooms"):
+        first, *others = code(room)
+        folder = (ROOT / first).parent
+        assert all(place.exists() for place in (ROOT / first, *(folder / other for other in others))), room
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     for page in pages():
         for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", page.read_text()):
