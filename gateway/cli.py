@@ -25,7 +25,13 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _log.setLevel(logging.INFO)
     try:
-        return int(options.command(options, environment))
+        status = int(options.command(options, environment))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader has enough, as `head` does; what is still buffered must not fail once more at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except BadSettings as error:
         print(error, file=sys.stderr)
         return MISUSE

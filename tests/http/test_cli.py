@@ -79,6 +79,15 @@ def test_schema_prints_what_editors_read(capsys: pytest.CaptureFixture[str]) -> 
     assert schema["$schema"].startswith("https://json-schema.org/") and "fetch" in schema["$defs"]["instruction"]["properties"]
 
 
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as nobody_listens:
+        done = subprocess.run([sys.executable, "-m", "gateway", "config"], stdout=nobody_listens, stderr=subprocess.PIPE, text=True,
+                              cwd=Path(__file__).parents[2], check=False)
+    assert (done.returncode, done.stderr) == (OK, "")
+
+
 def test_schema_and_config_print_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"], {}) == OK
     assert "automations" in json.loads(capsys.readouterr().out)["properties"]
