@@ -36,7 +36,7 @@ def apply(document: dict[str, Any], op: str, path: tuple[Key, ...], value: Any =
             previous.append(value)
             return
         value = [value]
-    elif op == "merge":
+    elif op == "merge" and _has(parent, key):
         value = _merged(_get(parent, key), value)
     _put(parent, key, value)
 
@@ -60,6 +60,10 @@ def _get(parent: Any, key: Key) -> Any:
     if type(parent) is list:
         return parent[key] if key < len(parent) else None
     return parent.get(key)
+
+
+def _has(parent: Any, key: Key) -> bool:
+    return key < len(parent) if type(parent) is list else key in parent
 
 
 def _put(parent: Any, key: Key, value: Any) -> None:
@@ -105,10 +109,11 @@ def _parent(document: Any, path: tuple[Key, ...]) -> Any:
 
 
 def _merged(previous: Any, value: Any) -> Any:
+    """A list grows; a map, or null, takes up the members of a map and nothing else; a scalar is replaced."""
     if type(previous) is list:
         return previous + value if type(value) is list else [*previous, value]
-    if type(previous) is dict:
-        return {**previous, **value} if type(value) is dict else previous
+    if type(previous) is dict or previous is None:
+        return {**(previous or {}), **value} if type(value) is dict else previous
     return value
 
 
