@@ -159,12 +159,12 @@ async def test_a_small_change_of_a_large_document_writes_little(tmp_path: Path) 
 
 async def test_the_log_is_copied_into_the_file_while_commits_go_on(tmp_path: Path) -> None:
     store = await stores.open(f"file:{tmp_path}", durability="relaxed")
-    for n in range(60):
+    for n in range(90):
         await store.commit([event(n, text="x" * 700_000)])
-    assert (tmp_path / "motorik.db-wal").stat().st_size < 30_000_000
+    assert (tmp_path / "motorik.db-wal").stat().st_size < 55_000_000       # of the 63 million that were written
     await store.close()
     assert not (tmp_path / "motorik.db-wal").exists()
-    assert rows(tmp_path, "events") == 60
+    assert rows(tmp_path, "events") == 90
 
 
 def effort(folder: Path, query: EventQuery) -> tuple[int, int]:
