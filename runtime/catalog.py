@@ -261,22 +261,9 @@ class Catalog:
         with self._claim(f"workspace:{new.slug}", taken=self._ids_by_slug.get(new.slug, new.id) != new.id):
             # What an instance hears of its own end is for the automations it still had.
             workspace, first = (after, events) if events else (before, farewells)
-            await self._settle(workspace, first, origin, [new.fact()], settle)
+            await self._bus.accept(workspace, first, origin, facts=[new.fact()], on_commit=settle)
         if events and farewells:
             await self._bus.accept(before, farewells, origin)
-
-    async def _settle(self, workspace: Workspace, events: Sequence[NewEvent], origin: Origin, facts: Sequence[Fact],
-                      put: Callable[[], None]) -> None:
-        """Commit facts and events, `put` what they change in its place, and only then go on."""
-        is_put = asyncio.Event()
-
-        def settle() -> None:
-            try:
-                put()
-            finally:
-                is_put.set()
-        await self._bus.accept(workspace, events, origin, facts=facts, on_commit=settle)
-        await is_put.wait()
 
     async def _delete(self, id: str, origin: Origin) -> None:
         old, before = self.revision(id), self.require(id)
@@ -291,7 +278,7 @@ class Catalog:
             self._put_live(id, None)
             if app is not None:
                 users.extend(self._put_app(app.slug, None))
-        await self._settle(before, differences.of_deletion(old), origin, facts, settle)
+        await self._bus.accept(before, differences.of_deletion(old), origin, facts=facts, on_commit=settle)
         if app is not None:
             await self._tell_users(app.slug, [user.before for user in users], _app_deleted(app.slug), origin)
 
@@ -303,16 +290,16 @@ class Catalog:
         users: list[_User] = []
         with self._claim(f"app:{app.slug}", taken=published is None and app.slug in self._apps):
             event = NewEvent("apps.published", {"app": app.summary()})
-            await self._settle(self.require(revision.id), [event], origin, [app.fact()],
-                               lambda: users.extend(self._put_app(app.slug, app)))
+            await self._bus.accept(self.require(revision.id), [event], origin, facts=[app.fact()],
+                                   on_commit=lambda: users.extend(self._put_app(app.slug, app)))
         await self._tell_users(app.slug, [user.after for user in users], event, origin)
         return app
 
     async def _unpublish(self, slug: str, origin: Origin) -> None:
         app = self.require_app(slug)
         users: list[_User] = []
-        await self._settle(self.require(app.workspace_id), [_app_deleted(slug)], origin, [AppDeleted(slug)],
-                           lambda: users.extend(self._put_app(slug, None)))
+        await self._bus.accept(self.require(app.workspace_id), [_app_deleted(slug)], origin, facts=[AppDeleted(slug)],
+                               on_commit=lambda: users.extend(self._put_app(slug, None)))
         await self._tell_users(slug, [user.before for user in users], _app_deleted(slug), origin)
 
     def _put_app(self, slug: str, app: Publication | None) -> list[_User]:

@@ -145,7 +145,7 @@ class Effects:
     async def leave(self: Frame) -> None:
         committed = self.run.flush()
         if committed is not None:
-            await durable(committed)
+            await durable(committed, is_told=not self.run.untold)
 
     async def rest(self: Frame) -> None:
         self.run.flush()

@@ -66,8 +66,8 @@ class Bus:
 
     async def accept(self, workspace: Any, events: Sequence[NewEvent], origin: Origin, *, native: bool = True,
                      facts: Sequence[Fact] = (), on_commit: Callable[[], None] | None = None) -> list[LiveEvent]:
-        """Accept events that no run made, with other facts, in one batch. Listeners are those of `workspace`, the snapshot that
-        `on_commit` puts in place. Raises `InvalidEvent` for the first event that cannot be, and then accepts none."""
+        """Accept events that no run made, with other facts, in one batch; everything it sets off has begun when this returns.
+        Listeners are those of `workspace`, the snapshot that `on_commit` puts in place. Raises `InvalidEvent` for the first event that cannot be, and then accepts none."""
         space = self.spaces.get(workspace.id) or Space(workspace, self._clock, self._settings)
         drafts = [self._draft(workspace, event, origin, native) for event in events]
         future, live = self.hand_over(space, drafts, facts, on_commit, triggers=workspace.triggers)
@@ -144,13 +144,14 @@ class Bus:
             publish(live)
 
 
-async def durable(committed: Future[int]) -> None:
-    """Wait for a batch. Being cancelled cancels the wait, never the batch. Raises `TooBusy` when it was not written."""
+async def durable(committed: Future[int], *, is_told: bool = False) -> None:
+    """Wait for a batch and what it sets off, unless that `is_told` already. Being cancelled cancels the wait, never the batch.
+    Raises `TooBusy` when it was not written."""
+    if not is_told:                                         # not `committed.done()`: what it sets off comes a moment later
+        waiter = committed.get_loop().create_future()       # of our own: the future is shared, cancelling it would reach others
+        committed.add_done_callback(lambda done: waiter.done() or waiter.set_result(None))
+        await waiter
     try:
-        if not committed.done():
-            waiter = committed.get_loop().create_future()   # of our own: the future is shared, cancelling it would reach others
-            committed.add_done_callback(lambda done: waiter.done() or waiter.set_result(None))
-            await waiter
         committed.result()
     except StoreError as error:
         raise TooBusy("The server cannot store anything at the moment", {"reason": type(error).__name__, "retryAfter": 1}) from error

@@ -83,7 +83,7 @@ class Run(Actor):
     """Frames wait for the run; the run never waits for a frame."""
 
     __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
-                 "_socket", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "_untold")
+                 "_socket", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
         super().__init__()
@@ -104,7 +104,8 @@ class Run(Actor):
         self._spent = 0
         self._bury = bury
         self._last_commit: Future[int] | None = None
-        self._untold = 0
+        self.untold = 0
+        """Batches that were handed over and of which not everybody has heard."""
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -224,7 +225,7 @@ class Run(Actor):
     def _hand_over(self) -> list[LiveEvent]:
         drafts, facts = self._drafts, self._facts
         self._drafts, self._facts = [], []
-        self._untold += 1
+        self.untold += 1
         self._last_commit, live = self.services.bus.hand_over(self.space, drafts, facts, on_told=self._told)
         return live
 
@@ -303,10 +304,10 @@ class Run(Actor):
 
     def _told(self) -> None:
         """A batch was committed and everybody it concerns has heard of it."""
-        self._untold -= 1
+        self.untold -= 1
         self._rest_in_peace()
 
     def _rest_in_peace(self) -> None:
         """Over when nothing runs and nothing it did can start anything any more."""
-        if not (self.open or self._untold or self._tasks):
+        if not (self.open or self.untold or self._tasks):
             self._bury(self)
