@@ -60,7 +60,8 @@ def _pages_url(frame: Frame) -> str:
 
 def _read(document: dict[str, Any], fields: dict[str, Field], frame: Frame, path: tuple) -> Any:
     if not path:
-        return {**document, **{name: value for name, field in fields.items() if (value := field(frame)) is not UNDEFINED}}
+        computed = {name: value for name, field in fields.items() if (value := field(frame)) is not UNDEFINED}
+        return {**{name: value for name, value in document.items() if name not in fields}, **computed}
     field = fields.get(path[0])
     if field is None:
         return follow(document, path)
@@ -87,5 +88,4 @@ READERS: dict[str, Callable[[Frame, tuple], Any]] = {
     "socket": lambda f, path: follow(f.socket.live(f.clock.now()), path),
     "config": _read_config,
     "$workspace": lambda f, path: follow(f.instance.definition, path),
-    "secret": lambda f, path: UNDEFINED,
 }

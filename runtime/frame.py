@@ -160,8 +160,8 @@ class Frame(Writing, Effects):
         root = path[0]
         if root in CONTEXTS:
             return self.write_context(root, path[1:], op, value)
-        if len(path) == 1 and op == "replace":
-            if value is UNDEFINED:
+        if len(path) == 1 and (op == "replace" or op == "delete"):
+            if value is UNDEFINED or op == "delete":
                 self.locals.pop(root, None)
             else:
                 self.locals[str(root)] = value

@@ -25,8 +25,8 @@ class Writing:
     __slots__ = ()
 
     def write_context(self: Frame, context: str, path: tuple, op: str, value: Any) -> None | Awaitable[None]:
-        if context in ("$workspace", "secret"):
-            self.report("InvalidInstructionError", f"{context} cannot be written", {"variable": ".".join(map(str, (context, *path)))})
+        if context == "$workspace":
+            self.report("InvalidInstructionError", "$workspace cannot be written", {"variable": ".".join(map(str, (context, *path)))})
             return None
         if (context, path) in _SWITCHES and op == "replace":
             return self._switch(context, value)

@@ -14,7 +14,7 @@ Key = str | int
 Path = tuple[Key, ...]
 Evaluate = Callable[[Scope], Any]
 
-CONTEXTS = frozenset(("global", "user", "session", "run", "socket", "config", "$workspace", "secret"))
+CONTEXTS = frozenset(("global", "user", "session", "run", "socket", "config", "$workspace"))
 """First words that name a shared context; any other names a local variable."""
 
 MAX_NAME = 10_000

@@ -14,22 +14,33 @@ from runtime.values import UNDEFINED, encode
 from store.changes import Unapplicable
 
 _KINDS = frozenset(("replace", "merge", "push", "add"))
+_VARYING = object()
 
 
 def build_set(body: Any, at: At, c: Any) -> Step:
     body = as_map("set", body)
-    name, kind = body.get("name"), body.get("type", "replace")
+    name = body.get("name")
     value = c.value(body["value"]) if "value" in body else _undefined
     if name == "$http":
         return _set_response(value, c)
-    evaluate_name, evaluate_kind = c.value(name), c.value(kind)
+    evaluate_name = c.value(name)
+    step = _set_variable(body, evaluate_name, value, c)
+    if constant_of(evaluate_name, _VARYING) is not _VARYING:
+        return step
+    steer = _set_response(value, c)                       # what a name made of variables may turn out to be
+    return lambda frame: (steer if evaluate_name(frame) == "$http" else step)(frame)
+
+
+def _set_variable(body: dict[str, Any], evaluate_name: Callable, value: Callable, c: Any) -> Step:
+    kind = body.get("type", "replace")
+    evaluate_kind = c.value(kind)
     try:
         write = compile_write(evaluate_name)
     except VariableNameError:
         return lambda frame: _refuse(frame, evaluate_name, value)
     constant_kind = constant_of(evaluate_kind, None)
     if constant_kind not in _KINDS and constant_kind is not None:
-        raise InvalidInstruction("Invalid set instruction", {"variable": name, "type": kind})
+        raise InvalidInstruction("Invalid set instruction", {"variable": body.get("name"), "type": kind})
 
     def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
         new = value(frame)
@@ -59,9 +70,9 @@ def build_delete(body: Any, at: At, c: Any) -> Step:
         name = evaluate_name(frame)
         try:
             path, _ = split_name(name)
-        except VariableNameError:
-            raise InvalidInstruction("Invalid delete instruction", {"variable": name}) from None
-        return frame.assign(path, "delete", None)
+            return frame.assign(path, "delete", None)
+        except (VariableNameError, Unapplicable):
+            raise InvalidInstruction("Invalid delete instruction", {"variable": None if name is UNDEFINED else name}) from None
     return run
 
 

@@ -13,6 +13,7 @@ from runtime.instructions import INSTRUCTIONS, call
 from runtime.instructions.step import At, Break, Frame, Outcome, Step, Store
 from runtime.language.variables import compile_write
 from runtime.values import UNDEFINED
+from store.changes import Unapplicable
 
 
 class Compiler:
@@ -69,7 +70,7 @@ class Compiler:
                 return None
             try:
                 return write(frame, "replace", value)
-            except (VariableNameError, InvalidInstruction):
+            except (VariableNameError, InvalidInstruction, Unapplicable):
                 return _bad_output(frame, name)
         return store
 

@@ -61,4 +61,4 @@ def _write(frame: Frame, path: Path, appends: bool, op: str, value: Any) -> None
 
 
 def bad_set(name: Any, value: Any) -> InvalidInstruction:
-    return InvalidInstruction("Invalid set instruction", {"variable": name, "value": None if value is UNDEFINED else value})
+    return InvalidInstruction("Invalid set instruction", {key: None if each is UNDEFINED else each for key, each in (("variable", name), ("value", value))})
