@@ -11,10 +11,11 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from runtime.errors import ContextTooLarge
+from runtime.expressions import follow
 from runtime.values import UNDEFINED, decode, encode
 from store.changes import apply
 from store.protocol import Store
-from store.records import Change, ContextKey
+from store.records import Change, ContextKey, StoredContext
 
 Path = tuple[str | int, ...]
 
@@ -22,7 +23,7 @@ Path = tuple[str | int, ...]
 class Cell:
     """One document. `persistent` cells give a `Change` for each write, the others live and die with their run."""
 
-    __slots__ = ("key", "document", "expires_at", "persistent", "outgrown", "_size", "__weakref__")
+    __slots__ = ("key", "document", "expires_at", "persistent", "outgrown", "_size", "_has_ended", "__weakref__")
 
     def __init__(self, key: ContextKey, document: dict[str, Any] | None = None, *, persistent: bool = True) -> None:
         self.key = key
@@ -32,12 +33,16 @@ class Cell:
         self.outgrown = False
         """More than its limit, less than twice that: somebody should be told."""
         self._size = 0
+        self._has_ended = False
+        """Its life is over here, and the store has not been told."""
 
     def live(self, now: int) -> dict[str, Any]:
         """The document, emptied first if its life has ended."""
         if self.expires_at is not None and self.expires_at <= now:
             self.document.clear()
             self.expires_at = None
+            self._size = 0
+            self._has_ended = True
         return self.document
 
     def write(self, op: str, path: Path, value: Any, expires_at: int | None, limit: int | None = None) -> Change:
@@ -45,7 +50,7 @@ class Cell:
         `limit` bytes, and then changes nothing. `value` is a copy that nobody else holds."""
         body = b"null" if value is None or value is UNDEFINED else encode(value)
         if limit is not None and op != "delete" and self._size + len(body) > limit:
-            self._measure(len(body), limit)
+            self._measure(op, path, value, len(body), limit=limit)
         if type(value) is bytes or type(value) is float:
             value = decode(body)                           # memory and store hold the same: base64 text, null for not-a-number
         if path:
@@ -54,6 +59,9 @@ class Cell:
             self._write_whole(op, value)
         self._size += len(body) + 16
         self.expires_at = expires_at
+        if self._has_ended:
+            self._has_ended = False
+            return Change(self.key, "replace", b"[]", encode(self.document), expires_at)
         return Change(self.key, op, encode(path), body, expires_at)
 
     def _write_whole(self, op: str, value: Any) -> None:
@@ -62,13 +70,29 @@ class Cell:
         if op != "delete" and type(value) is dict:
             self.document.update(value)
 
-    def _measure(self, extra: int, limit: int) -> None:
+    def _measure(self, op: str, path: Path, value: Any, extra: int, *, limit: int) -> None:
         """The true size, measured only when what was written since the last measure could have reached the limit."""
         self._size = len(encode(self.document))
-        if self._size + extra > 2 * limit:
+        size = self._size + extra - len(encode(self._overwritten(op, path, value)))
+        if size > 2 * limit:
             raise ContextTooLarge(f"The {self.key.context} context would exceed {2 * limit} bytes",
-                                  {"context": self.key.context, "size": self._size + extra, "limit": limit})
-        self.outgrown = self._size + extra > limit
+                                  {"context": self.key.context, "size": size, "limit": limit})
+        self.outgrown = size > limit
+
+    def _overwritten(self, op: str, path: Path, value: Any) -> Any:
+        """What gives its room to `value`."""
+        before = follow(self.document, path)
+        if op == "merge" and type(before) is dict and type(value) is dict:
+            return {key: before[key] for key in value if key in before}
+        return before if op == "replace" and before is not UNDEFINED else ""
+
+
+def _read_back(key: ContextKey, stored: StoredContext | None) -> Cell:
+    if stored is None:
+        return Cell(key)
+    cell = Cell(key, stored.document)
+    cell.expires_at = stored.expires_at
+    return cell
 
 
 class Cells:
@@ -89,9 +113,10 @@ class Cells:
 
     async def load(self, keys: Sequence[ContextKey], now: int) -> list[Cell]:
         """The cells of `keys`; those not held are read from the store in one go."""
-        missing = [key for key in keys if key not in self._cells]
-        documents = dict(zip(missing, await self._store.contexts(missing, now))) if missing else {}
-        return [self._cells.get(key) or self._add(Cell(key, documents.get(key))) for key in keys]
+        held = {key: cell for key in keys if (cell := self._cells.get(key)) is not None}
+        missing = [key for key in keys if key not in held]
+        stored = dict(zip(missing, await self._store.contexts(missing, now))) if missing else {}
+        return [held.get(key) or self._cells.get(key) or self._add(_read_back(key, stored[key])) for key in keys]
 
     def fresh(self, key: ContextKey) -> Cell:
         """A cell for a document that cannot be stored yet, such as that of a new correlation id."""

@@ -52,10 +52,10 @@ class Supervisor:
         run = self.find(space, correlation_id)
         if run is None:
             key, now = ContextKey(space.id, "run", correlation_id), self._services.clock.now()
-            [document] = await self._services.store.contexts([key], now)
+            [stored] = await self._services.store.contexts([key], now)
             run = self.start(space, correlation_id)
-            if document and not run.cell.document:
-                run.cell.document.update(document)
+            if stored is not None and not run.cell.document:
+                run.cell.document.update(stored.document)
         return run
 
     # --- admission -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from runtime.contexts import Cell
 from runtime.errors import ContextTooLarge, Forbidden, InvalidInstruction
 from runtime.native import CONTEXTS_UPDATED
 from runtime.values import UNDEFINED, copy, decode, encode
-from store.records import ContextKey, Topic
+from store.records import Change, ContextKey, Topic
 
 if TYPE_CHECKING:
     from runtime.frame import Frame
@@ -38,7 +38,7 @@ class Writing:
             self._keep_config(path)
         elif cell.persistent:
             self.run.fact(change)
-        self._tell_written(context, path, op, change.value)
+        self._tell_written(change)
         if cell.outgrown:
             cell.outgrown = False
             self.report("ContextTooLargeError", f"The {context} context exceeds its limit", {"context": context})
@@ -77,12 +77,12 @@ class Writing:
         for key in [str(path[0])] if path else list(document):
             self.run.fact(self.space.set_config(self.instance, key))
 
-    def _tell_written(self: Frame, context: str, path: tuple, op: str, body: bytes) -> None:
+    def _tell_written(self: Frame, change: Change) -> None:
         """`runtime.contexts.updated`: nobody may read it by default, so it is made only where an operator wants it."""
         self.run.rev += 1
         if self.settings.expose_context_updates:
-            shown = ".".join(map(str, path))
-            update = {"type": op, "context": context, "path": shown, "fullPath": f"{context}.{shown}".rstrip("."), "value": decode(body)}
+            context, path = change.cell.context, ".".join(map(str, decode(change.path)))
+            update = {"type": change.op, "context": context, "path": path, "fullPath": f"{context}.{path}".rstrip("."), "value": decode(change.value)}
             self.native(CONTEXTS_UPDATED, {"updateId": self.uuid(), "rev": self.run.rev, "updates": [update]}, persistent=False)
 
     # --- the session --------------------------------------------------------------------------------

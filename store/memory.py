@@ -25,6 +25,7 @@ from store.records import (
     Fact,
     Session,
     SessionEnded,
+    StoredContext,
     StoredEvent,
     Tick,
     Topic,
@@ -153,10 +154,11 @@ class MemoryStore:
             for id in [id for id, fact in facts.items() if fact.workspace_id == workspace_id]:
                 del facts[id]
 
-    async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[dict[str, Any] | None]:
+    async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[StoredContext | None]:
         self._check_open()
         self._drop_cells([key for key in keys if key in self._cells], now)
-        return [orjson.loads(orjson.dumps(self._cells[key].document)) if key in self._cells else None for key in keys]
+        found = (self._cells.get(key) for key in keys)
+        return [cell and StoredContext(orjson.loads(orjson.dumps(cell.document)), cell.expires_at) for cell in found]
 
     def _drop_cells(self, keys: Sequence[ContextKey], now: int) -> int:
         """What comes after the end of a document starts from an empty one."""

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from store.query import EventQuery
-from store.records import App, ContextKey, Delivery, Fact, Session, StoredEvent, Tick, Topic, Wait, Workspace
+from store.records import App, ContextKey, Delivery, Fact, Session, StoredContext, StoredEvent, Tick, Topic, Wait, Workspace
 
 
 class Store(Protocol):
@@ -20,9 +20,9 @@ class Store(Protocol):
         are written together. Cancelling the future does not take the batch back. Raises `Conflict`, `Full`, `Unavailable`.
         """
 
-    async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[dict[str, Any] | None]:
-        """The documents of `keys`, in that order, with every change committed before the call; None where there is none
-        or its life ended at or before `now`."""
+    async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[StoredContext | None]:
+        """The documents of `keys`, in that order, with every change committed before the call and the end of their life; None
+        where there is none or its life ended at or before `now`. Nobody else holds a part of any of them."""
 
     async def events(self, query: EventQuery) -> list[StoredEvent]:
         """The events that meet the query, in its order. Reads do not wait for writes."""

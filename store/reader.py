@@ -3,14 +3,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from store.celllog import Compacted
 from store.documents import Operation, fold, is_fresh_start
 from store.errors import Unavailable
-from store.records import App, Delivery, Session, Tick, Topic, Wait, Workspace
+from store.records import App, Delivery, Session, StoredContext, Tick, Topic, Wait, Workspace
 
 Question = Callable[[sqlite3.Connection], Any]
 
@@ -50,20 +50,13 @@ def _unreadable(failure: sqlite3.Error) -> Unavailable:
     return Unavailable(f"the store cannot be read: {failure}")
 
 
-class Cell(NamedTuple):
-    """A context document as it is read."""
-
-    document: dict[str, Any]
-    expires_at: int | None
-
-
-def cells(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[Cell | None]:
+def cells(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[StoredContext | None]:
     """In the order of `keys`; nobody else holds a part of any of the documents."""
     logs: dict[bytes, list[tuple[Any, ...]]] = {}
     sql = f"SELECT key, op, path, value, expires_at FROM cells WHERE key IN ({', '.join('?' * len(keys))}) ORDER BY key, n"
     for row in connection.execute(sql, keys):
         logs.setdefault(row[0], []).append(row)
-    return [Cell(fold([row[1:4] for row in rows]), rows[-1][4]) if (rows := logs.get(key)) else None for key in keys]
+    return [StoredContext(fold([row[1:4] for row in rows]), rows[-1][4]) if (rows := logs.get(key)) else None for key in keys]
 
 
 def compacted(connection: sqlite3.Connection, key: bytes) -> Compacted | None:

@@ -4,7 +4,7 @@ Times are milliseconds since 1970, UTC. Bodies are JSON, encoded once by whoever
 """
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
@@ -32,6 +32,13 @@ class ContextKey(NamedTuple):
     workspace_id: str
     context: str
     key: str
+
+
+class StoredContext(NamedTuple):
+    """A context document as it is read back. `expires_at` is the end of its life (None: it lives for ever)."""
+
+    document: dict[str, Any]
+    expires_at: int | None
 
 
 class Change(NamedTuple):

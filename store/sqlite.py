@@ -18,8 +18,8 @@ from store.errors import StoreError
 from store.folder import Folder
 from store.lane import Lane
 from store.query import EventQuery
-from store.reader import Cell, Reader
-from store.records import App, ContextKey, Delivery, Fact, Session, StoredEvent, Tick, Topic, Wait, Workspace
+from store.reader import Reader
+from store.records import App, ContextKey, Delivery, Fact, Session, StoredContext, StoredEvent, Tick, Topic, Wait, Workspace
 from store.search import find_events
 from store.writer import Writer
 
@@ -48,13 +48,13 @@ class SqliteStore:
     def commit(self, facts: Sequence[Fact]) -> Future[int]:
         return self._writes.submit(tuple(facts))
 
-    async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[dict[str, Any] | None]:
+    async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[StoredContext | None]:
         names = [cell_key(key) for key in keys]
         cells = await self._ask(reader.cells, names)
         ended = {name for name, cell in zip(names, cells, strict=True) if cell is not None and _is_over(cell, now)}
         if ended:                                      # takes effect before any change the caller makes of this answer
             self._writes.submit([CellEnded(name, now) for name in ended]).add_done_callback(_let_be)
-        return [cell.document if cell is not None and not _is_over(cell, now) else None for cell in cells]
+        return [cell if cell is not None and not _is_over(cell, now) else None for cell in cells]
 
     async def events(self, query: EventQuery) -> list[StoredEvent]:
         return await self._searches.submit(partial(find_events, query=query))
@@ -131,7 +131,7 @@ class SqliteStore:
         self._tidying = None
 
 
-def _is_over(life: Cell | Session, now: int) -> bool:
+def _is_over(life: StoredContext | Session, now: int) -> bool:
     return life.expires_at is not None and life.expires_at <= now
 
 

@@ -1,13 +1,20 @@
 """Facts to store, with as little said about each as a test needs."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.values import encode
+from store.protocol import Store
 from store.records import Change, ContextKey, Delivery, Event, Session, Wait, Workspace
 
 NOON = 1_763_812_800_000
 CELL = ContextKey("w1", "global", "w1")
+
+
+async def documents(store: Store, cells: Sequence[ContextKey], now: int) -> list[Any]:
+    """What the store holds of these contexts, None where it holds nothing."""
+    return [stored and stored.document for stored in await store.contexts(cells, now)]
 
 
 def event(number: int, type: str = "order.placed", *, workspace: str = "w1", correlation: str = "c1",

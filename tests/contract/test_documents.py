@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import store as stores
 from store.documents import fold, operation, shortened
 from store.records import Change, ContextKey
-from tests.contract.facts import CELL, NOON, change
+from tests.contract.facts import CELL, NOON, change, documents
 
 KEYS = st.sampled_from(["a", "b", "c", "0", "1", 0, 1])
 VALUES = st.recursive(st.one_of(st.none(), st.integers(-9, 9), st.sampled_from(["", "x", True, 0.5])),
@@ -68,7 +68,7 @@ def test_a_store_holds_what_its_changes_make_whatever_was_written_together(tmp_p
             futures = [store.commit(batch) if together else await asyncio.wait([store.commit(batch)]) for batch in batches]
             if together:
                 await asyncio.gather(*futures)
-            for cell, found in zip(CELLS, await store.contexts(list(named.values()), NOON), strict=True):
+            for cell, found in zip(CELLS, await documents(store, list(named.values()), NOON), strict=True):
                 log = [operation(fact) for batch in batches for fact in batch if fact.cell == named[cell]]
                 assert found == (fold(log) if log else None)
 

@@ -16,7 +16,7 @@ from store.query import EVERYTHING, Condition, EventQuery, Is
 from store.records import Delivered, Tick, Workspace
 from store.search import find_events
 from store.sqlite import SqliteStore
-from tests.contract.facts import CELL, NOON, change, delivery, event, session, wait, workspace
+from tests.contract.facts import CELL, NOON, change, delivery, documents, event, session, wait, workspace
 
 
 async def reopened(store: Store, folder: Path) -> Store:
@@ -33,7 +33,7 @@ async def test_everything_is_there_when_the_folder_is_opened_again(tmp_path: Pat
     assert await store.commit([event(2), change("add", ["a"], 1), Delivered("d1")]) == 2
     store = await reopened(store, tmp_path / "a/b")
     assert [e.position for e in await store.events(EventQuery("w1"))] == [2, 1]
-    assert await store.contexts([CELL], NOON) == [{"a": 2}]
+    assert await documents(store, [CELL], NOON) == [{"a": 2}]
     assert await store.deliveries() == [delivery("d2")]
     assert await store.waits() == [wait("x1")]
     assert await store.session("s1", NOON) == session("s1")
@@ -49,7 +49,7 @@ async def test_reads_do_not_wait_for_writes(tmp_path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     waiting = store.commit([event(2)])
     assert [e.position for e in await store.events(EventQuery("w1"))] == [1]
-    assert await store.contexts([CELL], NOON) == [{"a": 1}]
+    assert await documents(store, [CELL], NOON) == [{"a": 1}]
     assert await store.head() == 1
     assert not waiting.done()
     other.execute("ROLLBACK")
@@ -113,7 +113,7 @@ async def test_a_failed_group_forgets_what_it_had_in_mind(tmp_path: Path) -> Non
     await store.commit([Delivered("d1"), event(1, workspace="new"), change("replace", ["a"], 2)])
     assert await store.deliveries() == []
     assert len(await store.events(EventQuery("new"))) == 1
-    assert await store.contexts([CELL], NOON) == [{"a": 2}]
+    assert await documents(store, [CELL], NOON) == [{"a": 2}]
     await store.close()
 
 
@@ -137,7 +137,7 @@ async def test_an_operation_log_does_not_outgrow_its_document(tmp_path: Path) ->
     for n in range(1500):
         await store.commit([change("replace", [f"k{n % 10}"], n), change("push", ["list"], n)] if n % 9 == 0
                            else [change("add", ["n"], 1)])
-    found = (await store.contexts([CELL], NOON))[0]
+    found = (await documents(store, [CELL], NOON))[0]
     assert found["list"] == list(range(0, 1500, 9))
     assert found["n"] == 1500 - len(found["list"])
     await store.close()
@@ -153,7 +153,7 @@ async def test_a_small_change_of_a_large_document_writes_little(tmp_path: Path) 
     for n in range(20):
         await store.commit([change("replace", ["small"], n)])
     assert log.stat().st_size - before < 20 * 40_000
-    assert (await store.contexts([CELL], NOON))[0]["small"] == 19
+    assert (await documents(store, [CELL], NOON))[0]["small"] == 19
     await store.close()
 
 

@@ -22,7 +22,7 @@ from store.records import (
     WaitEnded,
     WorkspaceDeleted,
 )
-from tests.contract.facts import CELL, NOON, change, delivery, event, session, wait, workspace
+from tests.contract.facts import CELL, NOON, change, delivery, documents, event, session, wait, workspace
 
 
 async def numbers(store: Store, **query: object) -> list[int]:
@@ -31,7 +31,7 @@ async def numbers(store: Store, **query: object) -> list[int]:
 
 
 async def document(store: Store, now: int = NOON, cell: ContextKey = CELL) -> dict | None:
-    return (await store.contexts([cell], now))[0]
+    return (await documents(store, [cell], now))[0]
 
 
 # commit
@@ -113,8 +113,8 @@ async def test_documents_come_in_the_order_of_the_keys(store: Store) -> None:
     cells = [ContextKey("w1", "user", f"u{n}") for n in range(3)]
     await store.commit([change("replace", ["n"], n, cell=cell) for n, cell in enumerate(cells)])
     unknown = ContextKey("w1", "user", "nobody")
-    assert await store.contexts([cells[2], unknown, cells[0], cells[2]], NOON) == [{"n": 2}, None, {"n": 0}, {"n": 2}]
-    assert await store.contexts([], NOON) == []
+    assert await documents(store, [cells[2], unknown, cells[0], cells[2]], NOON) == [{"n": 2}, None, {"n": 0}, {"n": 2}]
+    assert await documents(store, [], NOON) == []
 
 
 async def test_a_document_has_every_change_committed_before_the_call(store: Store) -> None:
@@ -150,7 +150,7 @@ async def test_a_change_that_cannot_be_applied_changes_nothing(store: Store) -> 
 async def test_a_document_that_was_read_is_the_readers_own(store: Store) -> None:
     await store.commit([change("replace", ["a"], [1])])
     (await document(store))["a"].append(2)
-    one, other = await store.contexts([CELL, CELL], NOON)
+    one, other = await documents(store, [CELL, CELL], NOON)
     one["a"].append(3)
     assert other == await document(store) == {"a": [1]}
 
@@ -158,7 +158,7 @@ async def test_a_document_that_was_read_is_the_readers_own(store: Store) -> None
 async def test_no_document_is_seen_under_anothers_key(store: Store) -> None:
     keys = [ContextKey(w, c, k) for w in ("w", "w1") for c in ("user", "session") for k in ("a", "a\0b", "é", "")]
     await store.commit([change("replace", ["k"], list(key), cell=key) for key in keys])
-    assert await store.contexts(keys, NOON) == [{"k": list(key)} for key in keys]
+    assert await documents(store, keys, NOON) == [{"k": list(key)} for key in keys]
 
 
 async def test_a_document_is_gone_when_its_life_ended_at_or_before_now(store: Store) -> None:
@@ -326,7 +326,7 @@ async def test_a_deleted_workspace_takes_what_is_its_own_but_leaves_its_events(s
                         Topic("w1", "t", "u"), Topic("w10", "t", "u")])
     await store.commit([change("replace", ["b"], 1), delivery("d3"), WorkspaceDeleted("w1"), event(2)])
     assert [w.id for w in await store.workspaces()] == ["w10"]
-    assert await store.contexts([CELL, other], NOON) == [None, {"a": 1}]
+    assert await documents(store, [CELL, other], NOON) == [None, {"a": 1}]
     assert [d.id for d in await store.deliveries()] == ["d2"]
     assert [w.id for w in await store.waits()] == ["x2"]
     assert await store.ticks() == [Tick("w10", "a", NOON)]
@@ -353,7 +353,7 @@ async def test_expire_drops_what_ended_and_says_how_many(store: Store) -> None:
                         session("s1", NOON), session("s2", NOON + 5), session("s3")])
     assert await store.expire(NOON + 2) == 3
     assert await store.expire(NOON + 2) == 0
-    assert await store.contexts(cells, NOON) == [{"n": 9}, None, None, {"n": 3}]
+    assert await documents(store, cells, NOON) == [{"n": 9}, None, None, {"n": 3}]
     assert await document(store) == {"a": 1}
     assert [await store.session(id, NOON - 1) is None for id in ("s1", "s2", "s3")] == [True, False, False]
 

@@ -14,7 +14,7 @@ import store as stores
 from runtime.values import decode
 from store.query import EventQuery, Is
 from store.records import ContextKey
-from tests.contract.facts import NOON, change, delivery, event
+from tests.contract.facts import NOON, change, delivery, documents, event
 
 CHUNK = 4           # events in a batch
 LANES = 8           # batches that are under way together
@@ -54,8 +54,8 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, after: int)
     acknowledged = kill_while_writing(tmp_path, after)
     assert sum(acknowledged.values()) >= after
     store = await stores.open(f"file:{tmp_path}")
-    documents = await store.contexts([cell_of(lane) for lane in range(LANES)], NOON)
-    kept = {lane: document["n"] if document else 0 for lane, document in enumerate(documents)}
+    found = await documents(store, [cell_of(lane) for lane in range(LANES)], NOON)
+    kept = {lane: document["n"] if document else 0 for lane, document in enumerate(found)}
     for lane, count in acknowledged.items():
         assert count <= kept[lane] <= count + 1        # one more may have been written and not yet been said
         for id in (f"{lane}-{n}" for n in {1, count, kept[lane]} if n):
