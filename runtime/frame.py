@@ -122,6 +122,7 @@ class Frame(Writing, Effects):
     def scoped(self, variables: dict[str, Any]) -> None:
         """Give this branch its own value of a few variables; all others stay shared."""
         self.locals = Overlay(self.locals, variables)
+        self._borrowed = self._borrowed.union(variables)
 
     # --- what expressions and steps read -------------------------------------------------------------
 
@@ -175,8 +176,11 @@ class Frame(Writing, Effects):
             self.charge(value)
         return None
 
+    def borrow(self, name: str) -> None:
+        self._borrowed.add(name)
+
     def _own(self, root: Any) -> None:
-        """Arguments are shared with the event that tells of them: copied before the first change inside one of them."""
+        """Arguments are shared with the event that tells of them, items with their list: copied before the first change inside."""
         self._borrowed.discard(root)
         if isinstance(self.locals.get(root), Response):
             raise Unapplicable(f"{root} has no members of its own")

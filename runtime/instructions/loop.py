@@ -14,6 +14,8 @@ from runtime.values import UNDEFINED
 
 Ends = Callable[[Frame], bool]
 _MOST_COUNTED = 10 ** 9
+_SHARED = frozenset((dict, list))
+"""What an item still has in common with the list it comes from."""
 
 
 def build(body: Any, at: At, c: Any) -> Step:
@@ -21,22 +23,30 @@ def build(body: Any, at: At, c: Any) -> Step:
     on, until, batch = c.value(body.get("on")), c.value(body.get("until")), c.value(body.get("batch"))
     block = c.block(body.get("do"), (*at, "do"))
     has_list, has_until = "on" in body, body.get("until") is not None
+    counts = not has_list and not _is_expression(body.get("until"))
     weight = max(1, len(body.get("do") or ()))
 
     def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
         items = on(frame) if has_list else UNDEFINED
         if isinstance(items, EventStream):
             return stream(frame, items, block)
-        most, ends = _limit(frame, until) if has_until else (None, None)
+        most, ends = _limit(frame, until, counts=counts) if has_until else (None, None)
         if batch_of := batch(frame):
             return batches(frame, list(_items(items, most, has_list)), batch_of, block, ends)
         return iterate(frame, _items(items, most, has_list), block, ends, weight)
     return run
 
 
-def _limit(frame: Frame, until: Callable) -> tuple[int | None, Ends | None]:
-    """`until` is a count, or an expression that ends the loop when it holds (looked at after each iteration)."""
+def _is_expression(until: Any) -> bool:
+    return isinstance(until, str) and until.startswith("{%") and until.endswith("%}")
+
+
+def _limit(frame: Frame, until: Callable, *, counts: bool) -> tuple[int | None, Ends | None]:
+    """`until` is a count, or an expression that ends the loop when it holds (looked at after each iteration). A variable alone
+    `counts`: one that is not there makes no iteration, rather than as many as a run may have."""
     limit = until(frame)
+    if counts and (limit is None or limit is UNDEFINED):
+        return 0, None
     kind = type(limit)
     if kind is int or kind is float or kind is str and limit.strip():
         number = to_number(limit)
@@ -67,6 +77,8 @@ def iterate(frame: Frame, items: Iterator[Any], block: Step, ends: Ends | None, 
     variables = frame.locals
     for item in items:
         variables["item"] = item
+        if type(item) in _SHARED:
+            frame.borrow("item")
         variables["$index"] = index
         index += 1
         outcome = block(frame)
@@ -93,6 +105,8 @@ async def _later(frame: Frame, pending: Awaitable[Outcome], items: Iterator[Any]
         if item is UNDEFINED:
             break
         variables["item"] = item
+        if type(item) in _SHARED:
+            frame.borrow("item")
         variables["$index"] = index
         index += 1
         outcome = block(frame)
@@ -113,14 +127,16 @@ async def batches(frame: Frame, items: list[Any], batch: Any, block: Step, ends:
     for start in range(0, len(items), size):
         def one(index: int) -> Step:
             return lambda branch: _in_turn(branch, items[index], index, block)
-        outcome = parallel.start(frame, [one(i) for i in range(start, min(start + size, len(items)))])
+        end = min(start + size, len(items))
+        outcome = parallel.start(frame, [one(i) for i in range(start, end)])
+        frame.locals["$index"] = end - 1
         if outcome is not None and type(outcome) is not Break:
             outcome = await outcome
         if outcome is not None:
             return None if outcome.scope == "repeat" else outcome
         if ends is not None and ends(frame):
             break
-        if interval and start + size < len(items):
+        if interval and end < len(items):
             await frame.leave()
             await frame.clock.sleep(interval / 1000)
         frame.spend(size)

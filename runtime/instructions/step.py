@@ -64,6 +64,9 @@ class Frame(Protocol):
     def assign(self, path: tuple, op: str, value: Any) -> None | Awaitable[None]:
         """Write a variable, local or of a context. `value` is a copy nobody else holds. Only a switch of session waits."""
 
+    def borrow(self, name: str) -> None:
+        """The local variable has its value in common with something else: copied before it is changed inside."""
+
     def call(self, slug: str, arguments: dict[str, Any]) -> Any:
         """Run another automation in this run: its value, a `Break` that leaves this one as well, or an awaitable of either."""
 
