@@ -8,7 +8,7 @@ from typing import Any
 from runtime.clock import iso
 from runtime.errors import AlreadyUsed, InvalidRequest
 from runtime.publications import Publication, interface
-from runtime.values import decode, encode
+from runtime.values import decode, encode, encode_exactly
 from store.records import Workspace as WorkspaceFact
 
 Definition = dict[str, Any]
@@ -73,7 +73,7 @@ def from_fact(fact: WorkspaceFact) -> Revision:
 def own(value: Any) -> Any:
     """A copy that nobody else holds, exactly as it will be read back from the store."""
     try:
-        return decode(encode(value))
+        return decode(encode_exactly(value))
     except TypeError as error:                          # an integer beyond 64 bits, broken text, nesting beyond any use
         raise InvalidRequest(f"This cannot be kept as JSON: {error}") from None
 

@@ -134,6 +134,10 @@ class OverBudget(RunFailed):
     """A run took more instructions, or built more text, than a run may."""
 
 
+class TooDeep(RunFailed, TypeError):
+    """A value whose maps and lists are nested beyond what JSON can hold."""
+
+
 class TimedOut(RunFailed):
     wire = "TimeoutError"
 

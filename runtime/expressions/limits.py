@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runtime.errors import ExpressionError
+from runtime.values import weigh
 
 MAX_DEPTH = 100
 """Of parentheses, literals, nested blocks and nested references together."""
@@ -39,24 +40,17 @@ _LARGE_TEXT = 1000
 
 
 def check_weight(values: Iterable[Any]) -> None:
-    """Raise when a value built from `values` would take too much room written out.
+    """Raise when a value built from `values` would take too much room copied or written out.
 
     A value put together from variables may hold one large map many times: small in memory, enormous as text. It takes
     two large values to grow, so most are not walked.
     """
     large = [v for v in values if type(v) is dict or type(v) is list or type(v) is str and len(v) > _LARGE_TEXT]
-    if len(large) < 2:
-        return
-    size = 0
-    while large:
-        value = large.pop()
-        kind = type(value)
-        if kind is str:
-            size += len(value)
-        elif kind is list:
-            size += len(value)
-            large += value
-        elif kind is dict:
-            size += sum(len(key) for key in value if type(key) is str)
-            large += value.values()
-        check_text(size)
+    if len(large) > 1:
+        check_whole(large)
+
+
+def check_whole(value: Any) -> None:
+    """The same for a value that is made already."""
+    if weigh(value, MAX_TEXT) > MAX_TEXT:
+        raise ExpressionError(f"The value is too large: at most {MAX_TEXT} bytes are allowed")

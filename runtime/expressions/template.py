@@ -8,7 +8,7 @@ from runtime.errors import AutomationsError
 from runtime.expressions.braces import Block, Group, split
 from runtime.expressions.coercion import truthy
 from runtime.expressions.evaluate import compile_expression, compile_node, compile_text, compile_truth
-from runtime.expressions.limits import MAX_VALUE_DEPTH, too_deep
+from runtime.expressions.limits import MAX_VALUE_DEPTH, check_weight, check_whole, too_deep
 from runtime.expressions.operators import constant, constant_of, failing
 from runtime.expressions.paths import Evaluate
 from runtime.expressions.reexpansion import compile_expanding
@@ -25,7 +25,11 @@ def compile_value(value: Any, *, reexpand: bool = False) -> Evaluate:
     Never raises: what does not compile raises its error when it is evaluated. A value without templates is given as it
     is, not copied (`constant_of` tells); an undefined member of an object is left out, an undefined item is null.
     """
-    return _compile(value, compile_expanding if reexpand else compile_string, 0)
+    evaluate = _compile(value, compile_expanding if reexpand else compile_string, 0)
+    kind = type(value)
+    if kind is not dict and kind is not list or constant_of(evaluate, _VARYING) is value:
+        return evaluate
+    return _checked(evaluate, is_flat=not any(type(item) is dict or type(item) is list for item in (value.values() if kind is dict else value)))
 
 
 def compile_condition(text: Any) -> Callable[[Scope], bool]:
@@ -77,6 +81,18 @@ def _compile(value: Any, compile_one: Callable[[str], Evaluate], depth: int) -> 
     if not dynamic:
         return constant(value)
     return (_map if kind is dict else _list)(value.copy(), dynamic)
+
+
+def _checked(evaluate: Evaluate, *, is_flat: bool) -> Evaluate:
+    """A document may name one large variable many times."""
+    def check(scope: Scope) -> Any:
+        made = evaluate(scope)
+        if is_flat:
+            check_weight(made.values() if type(made) is dict else made)
+        else:
+            check_whole(made)
+        return made
+    return check
 
 
 def _map(skeleton: dict[str, Any], dynamic: list[tuple[str, Evaluate]]) -> Evaluate:
