@@ -12,9 +12,9 @@ from gateway import apps, automations, events, health, logins, middleware, webho
 from gateway.auth import Auth
 from gateway.config import Settings
 from gateway.cors import Cors
+from gateway.feed.open_feeds import OpenFeeds
 from gateway.keys import Keys
 from gateway.limits import Door
-from gateway.open_feeds import OpenFeeds
 from runtime.clock import Clock, SystemClock
 from runtime.engine import Engine
 from runtime.ids import Ids, RandomIds

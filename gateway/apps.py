@@ -8,11 +8,11 @@ from aiohttp import web
 from gateway import wire
 from gateway.errors import invalid
 from gateway.management import DELETE, READ, UPDATE, body_of, enter, listed, page
-from runtime.definitions import instance_summary
-from runtime.edits import member
+from runtime.catalog.definitions import instance_summary
+from runtime.catalog.edits import member
+from runtime.catalog.publications import Publication
+from runtime.catalog.slugs import label
 from runtime.errors import NotFound
-from runtime.publications import Publication
-from runtime.slugs import label
 from runtime.values import encode
 
 if TYPE_CHECKING:

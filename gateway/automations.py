@@ -9,9 +9,9 @@ from aiohttp import web
 from gateway import wire
 from gateway.errors import invalid
 from gateway.management import READ, UPDATE, body_of, enter, natural
+from runtime.catalog.definitions import automation_summary
+from runtime.catalog.edits import member
 from runtime.clock import iso
-from runtime.definitions import automation_summary
-from runtime.edits import member
 from runtime.triggers.schedule import parse_cron, parse_minimum, preview
 
 if TYPE_CHECKING:

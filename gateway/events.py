@@ -6,14 +6,15 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from gateway import event_stream, wire
-from gateway.cursors import position_of
+from gateway import wire
 from gateway.errors import invalid
-from gateway.intake import new_events
+from gateway.feed import event_stream
+from gateway.feed.cursors import position_of
+from gateway.feed.intake import new_events
+from gateway.feed.open_feeds import OpenFeeds
+from gateway.feed.sockets import Sockets
 from gateway.limits import public
-from gateway.open_feeds import OpenFeeds
 from gateway.rights import Rights
-from gateway.sockets import Sockets
 from runtime.access import readable
 from runtime.calls import Identity
 from runtime.errors import NotFound

@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runtime import slugs
-from runtime.archive import assemble, place_of
 from runtime.calls import ADMIN, Origin
-from runtime.catalog import Catalog
+from runtime.catalog import Catalog, slugs
+from runtime.catalog.archive import assemble, place_of
+from runtime.catalog.definitions import kept_form, own, same
 from runtime.clock import Clock
-from runtime.definitions import kept_form, own, same
 from runtime.errors import AutomationsError, InvalidAutomation
 from runtime.ids import Ids
 from runtime.language.check import check_workspace

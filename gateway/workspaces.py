@@ -10,15 +10,15 @@ from gateway import bodies, multipart, wire
 from gateway.auth import is_admin
 from gateway.errors import invalid
 from gateway.management import DELETE, READ, UPDATE, body_of, enter, listed, may, page
-from runtime import archive
-from runtime.archive import Archive
 from runtime.calls import Identity
-from runtime.definitions import Revision
+from runtime.catalog import archive
+from runtime.catalog.archive import Archive
+from runtime.catalog.definitions import Revision
+from runtime.catalog.imports import ImportResult
+from runtime.catalog.slugs import label
 from runtime.errors import Forbidden, InvalidRequest
-from runtime.imports import ImportResult
 from runtime.language.loader import MAX_BYTES, load
 from runtime.language.source import Source
-from runtime.slugs import label
 
 if TYPE_CHECKING:
     from gateway.app import Gateway

@@ -126,6 +126,7 @@ class Effects:
         self.run.fact(Wait(wait.id, self.workspace.id, self.run.correlation_id, expires_at, encode(asked)))
         self.native("runtime.waits.pending", {"id": wait.id, "expiresAt": iso(expires_at), "wait": asked}, persistent=False)
         self.space.waits.add(wait)
+        self.run.live_on(timeout)
         self.run.flush()
         return self._waited(wait, timeout)
 

@@ -24,10 +24,10 @@ from runtime.services import Services
 from runtime.space import Space
 from runtime.values import UNDEFINED
 from runtime.view import View
-from store.records import ContextKey, Delivered, Fact
+from store.records import Change, ContextKey, Delivered, Fact
 
 _log = logging.getLogger("motorik.run")
-_OWN_USER, _OWN_SESSION, _OWN_SOCKET = (ContextKey("", name, "") for name in ("user", "session", "socket"))
+_OWN_USER, _OWN_SESSION = (ContextKey("", name, "") for name in ("user", "session"))
 """Keys of documents that live and die with their run: they are never stored."""
 _SLICE = 2000
 """Instructions between two looks at whether others wait for the loop: a millisecond or two."""
@@ -83,7 +83,7 @@ class Run(Actor):
     """Frames wait for the run; the run never waits for a frame."""
 
     __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
-                 "_socket", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold")
+                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Run(Actor):
         self._facts: list[Fact] = []
         self._views: dict[str, View] = {}
         self._nobody: View | None = None
-        self._socket: Cell | None = None
+        self._sockets: dict[ContextKey, Cell] = {}
         self._tasks: set[Task[Any]] = set()
         self._slice = _SLICE
         self._spent = 0
@@ -106,6 +106,8 @@ class Run(Actor):
         self._last_commit: Future[int] | None = None
         self.untold = 0
         """Batches that were handed over and of which not everybody has heard."""
+        self.is_resumed = False
+        """There may have been a run of this correlation id before, which left something."""
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -126,6 +128,7 @@ class Run(Actor):
         raise TypeError(f"a run does not understand {message!r}")
 
     async def _load_then_open(self, start: Start) -> None:
+        self.open += 1
         try:
             origin = start.origin
             if start.session is not None:
@@ -134,7 +137,10 @@ class Run(Actor):
             socket = await self.load_socket(origin)
         except BaseException:
             self._give_up(start, TooBusy("The contexts of the run cannot be read at the moment", {"retryAfter": 1}))
+            self.open -= 1
+            self._rest_in_peace()
             raise
+        self.open -= 1
         self._open_frame(start, origin, view, socket)
 
     def _give_up(self, start: Start, error: AutomationsError) -> None:
@@ -185,6 +191,8 @@ class Run(Actor):
             finished.frame.fail(error)
         if start.delivery_id is not None:
             self._facts.append(Delivered(start.delivery_id))
+        if not self.open:
+            self.live_on()
         committed = self.flush()
         if start.reply is not None:
             start.reply.value, start.reply.error, start.reply.committed = finished.frame.value, error, committed
@@ -210,6 +218,12 @@ class Run(Actor):
 
     def fact(self, fact: Fact) -> None:
         self._facts.append(fact)
+
+    def live_on(self, seconds: float = 0) -> None:
+        """What `run` holds lives so long, and then its usual time."""
+        if self.cell.document:
+            end = self.services.clock.now() + int((seconds + self.services.settings.context_run_expire_time) * 1000)
+            self._facts.append(Change(self.cell.key, "merge", b"[]", b"{}", end))
 
     def flush(self) -> Future[int] | None:
         """Hand over what is buffered. The future of the last batch, None when the run has written nothing yet."""
@@ -257,22 +271,29 @@ class Run(Actor):
         return [ContextKey(self.space.id, "user", identity.user_id or identity.session_id or ""),
                 ContextKey(self.space.id, "session", identity.session_id or "")]
 
-    def _socket_key(self, origin: Origin) -> ContextKey | None:
-        name = origin.socket_id or origin.identity.session_id or origin.identity.user_id
-        return ContextKey(self.space.id, "socket", name) if name else None
-
     def socket_of(self, origin: Origin) -> Cell | None:
-        if self._socket is None:
-            key = self._socket_key(origin)
-            self._socket = self.services.cells.find(key) if key else Cell(_OWN_SOCKET, persistent=False)
-        return self._socket
+        """The `socket` of a connection, else of a session, a user, or this run, if this node holds it."""
+        key = self._socket_key(origin)
+        cell = self._sockets.get(key)
+        if cell is None:
+            is_new = key.key == self.correlation_id and not self.is_resumed
+            cell = Cell(key) if is_new else self.services.cells.find(key)
+            if cell is not None:
+                self._sockets[key] = cell
+        return cell
 
     async def load_socket(self, origin: Origin) -> Cell:
+        """The same, read from the store when it must be."""
         cell = self.socket_of(origin)
         if cell is None:
-            [cell] = await self.services.cells.load([self._socket_key(origin)], self.services.clock.now())
-            self._socket = cell
+            key = self._socket_key(origin)
+            [cell] = await self.services.cells.load([key], self.services.clock.now())
+            self._sockets[key] = cell
         return cell
+
+    def _socket_key(self, origin: Origin) -> ContextKey:
+        name = origin.socket_id or origin.identity.session_id or origin.identity.user_id or self.correlation_id
+        return ContextKey(self.space.id, "socket", name)
 
     # --- time and tasks ---------------------------------------------------------------------------
 
@@ -307,7 +328,11 @@ class Run(Actor):
         self.untold -= 1
         self._rest_in_peace()
 
+    @property
+    def is_over(self) -> bool:
+        """Nothing runs, and nothing it did can start anything any more."""
+        return not (self.open or self.untold or self._tasks or self._commands)
+
     def _rest_in_peace(self) -> None:
-        """Over when nothing runs and nothing it did can start anything any more."""
-        if not (self.open or self.untold or self._tasks):
+        if self.is_over:
             self._bury(self)

@@ -5,6 +5,7 @@ import asyncio
 from asyncio import Future
 from collections import deque
 
+from runtime.clock import Timer
 from runtime.contexts import Cell
 from runtime.errors import TooBusy
 from runtime.run import Run
@@ -22,7 +23,8 @@ class Supervisor:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._runs: dict[tuple[str, str], Run] = {}
-        self._remembered = 0
+        self._remembered: dict[tuple[str, str], Timer] = {}
+        """When runs that are over are forgotten."""
         self._admitted = 0
         self._queue: deque[Future[None]] = deque()
         self.is_draining = False
@@ -54,6 +56,7 @@ class Supervisor:
             key, now = ContextKey(space.id, "run", correlation_id), self._services.clock.now()
             [stored] = await self._services.store.contexts([key], now)
             run = self.start(space, correlation_id)
+            run.is_resumed = True
             if stored is not None and not run.cell.document:
                 run.cell.document.update(stored.document)
         return run
@@ -97,17 +100,26 @@ class Supervisor:
         key = (run.space.id, run.correlation_id)
         if self._runs.get(key) is not run:
             return
-        if run.cell.document and self._remembered < _MOST_REMEMBERED and not self.is_draining:
-            self._remembered += 1
-            self._services.clock.call_later(self._services.settings.context_run_expire_time, lambda: self._forget(key, run))
+        earlier = self._remembered.pop(key, None)
+        if earlier is not None:
+            earlier.cancel()
+        if run.cell.document and len(self._remembered) < _MOST_REMEMBERED and not self.is_draining:
+            life = self._services.settings.context_run_expire_time
+            self._remembered[key] = self._services.clock.call_later(life, lambda: self._forget(key, run))
         else:
             del self._runs[key]
         if self.is_draining and not self.open_runs:
             self._wake()
 
     def _forget(self, key: tuple[str, str], run: Run) -> None:
-        self._remembered -= 1
-        if not run.open and self._runs.get(key) is run:
+        del self._remembered[key]
+        if run.is_over:
+            del self._runs[key]
+
+    def let_go(self, run: Run) -> None:
+        """Of a run that was resumed for something that started nothing in it."""
+        key = (run.space.id, run.correlation_id)
+        if run.is_over and key not in self._remembered and self._runs.get(key) is run:
             del self._runs[key]
 
     async def drain(self, seconds: float) -> None:

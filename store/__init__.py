@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from store.embedded.sqlite import SqliteStore
 from store.errors import StoreError
 from store.memory import MemoryStore
 from store.protocol import Store
-from store.sqlite import SqliteStore
 
 __all__ = ["open"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from store.definitions import TICKS_KEPT_MS
 from store.documents import fold, operation
+from store.embedded.definitions import TICKS_KEPT_MS
 from store.errors import Conflict, StoreError, Unavailable
 from store.query import EventQuery, predicate
 from store.records import (

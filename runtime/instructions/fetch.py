@@ -5,16 +5,15 @@ from collections.abc import Awaitable
 from contextlib import aclosing
 from typing import Any
 
-from runtime import bodies
 from runtime.errors import InvalidInstruction
 from runtime.instructions.body import as_map
 from runtime.instructions.pace import paced
 from runtime.instructions.step import At, Frame, Outcome, Step, Store
 from runtime.modules import secrets
-from runtime.outbound import Reply, Request, basic_authorization, normal_url
+from runtime.outbound import Reply, Request, basic_authorization, bodies, normal_url
+from runtime.outbound.signing import AwsCredentials, sign
+from runtime.outbound.streams import EventStream
 from runtime.redaction import REDACTED, Redactor
-from runtime.signing import AwsCredentials, sign
-from runtime.streams import EventStream
 from runtime.values import UNDEFINED, encode
 
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))

@@ -9,7 +9,7 @@ from runtime.expressions import to_number, truthy
 from runtime.instructions import parallel
 from runtime.instructions.body import as_map
 from runtime.instructions.step import At, Break, Frame, Outcome, Step
-from runtime.streams import EventStream
+from runtime.outbound.streams import EventStream
 from runtime.values import UNDEFINED
 
 Ends = Callable[[Frame], bool]

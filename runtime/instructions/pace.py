@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from runtime.clock import Clock
-from runtime.streams import EventStream
+from runtime.outbound.streams import EventStream
 
 Item = dict[str, Any]
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from runtime.catalog.slugs import is_slug, is_workspace_slug
 from runtime.errors import InvalidSchedule
 from runtime.language.advice import Advice
 from runtime.language.callables import Callables, slug_of
@@ -15,7 +16,6 @@ from runtime.language.schema import AUTOMATION_SCHEMA, INSTRUCTION_SCHEMAS, WORK
 from runtime.language.shape import check_shape, is_sound
 from runtime.language.source import Path, Source
 from runtime.language.templates import check_templates
-from runtime.slugs import is_slug, is_workspace_slug
 from runtime.triggers.schedule import parse_cron
 
 _CRON_HINT = 'Write minute, hour, day of month, month and day of week, in UTC: "*/15 8-18 * * 1-5".'

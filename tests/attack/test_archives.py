@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import archive
-from runtime.archive import pack, unpack
+from runtime.catalog import archive
+from runtime.catalog.archive import pack, unpack
 from runtime.errors import AutomationsError, InvalidUpload
 
 

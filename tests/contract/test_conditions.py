@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import store as stores
 from runtime.values import decode, encode
-from store.conditions import add_functions, clause
+from store.embedded.conditions import add_functions, clause
 from store.query import (
     EVERYTHING,
     NOTHING,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from store.embedded.lane import Lane
 from store.errors import Unavailable
-from store.lane import Lane
 
 
 class Work:

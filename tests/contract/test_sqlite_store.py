@@ -9,13 +9,13 @@ import pytest
 
 import store as stores
 from runtime.values import encode
-from store.conditions import add_functions
+from store.embedded.conditions import add_functions
+from store.embedded.search import find_events
+from store.embedded.sqlite import SqliteStore
 from store.errors import Conflict, Full, StoreError, Unavailable
 from store.protocol import Store
 from store.query import EVERYTHING, Condition, EventQuery, Is
 from store.records import Delivered, Tick, Workspace
-from store.search import find_events
-from store.sqlite import SqliteStore
 from tests.contract.facts import CELL, NOON, change, delivery, documents, event, session, wait, workspace
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import store as stores
 from runtime.values import decode
-from store.definitions import TICKS_KEPT_MS
+from store.embedded.definitions import TICKS_KEPT_MS
 from store.errors import Conflict, StoreError, Unavailable
 from store.protocol import Store
 from store.query import EVERYTHING, NOTHING, All, Any, EventQuery, Is, Not, Prefix, Present, Text

@@ -4,8 +4,8 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
-from gateway import frames
-from gateway.outbox import Outbox
+from gateway.feed import frames
+from gateway.feed.outbox import Outbox
 
 
 class Transport:

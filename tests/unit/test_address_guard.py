@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.address_guard import AddressGuard, ForbiddenAddress, literal
+from runtime.outbound.address_guard import AddressGuard, ForbiddenAddress, literal
 
 
 def test_private_networks_are_open_until_an_operator_closes_them() -> None:

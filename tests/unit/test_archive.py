@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.archive import pack, to_yaml, unpack
+from runtime.catalog.archive import pack, to_yaml, unpack
 from runtime.errors import InvalidAutomation
 from runtime.language.loader import load
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.calls import Origin
-from runtime.definitions import same
+from runtime.catalog.definitions import same
 from runtime.errors import (
     AlreadyUsed,
     InvalidAutomation,

@@ -17,8 +17,8 @@ from runtime.instructions.pace import paced
 from runtime.modules import secrets
 from runtime.modules.around import Around
 from runtime.outbound import Outbound
+from runtime.outbound.streams import EventStream
 from runtime.settings import RuntimeSettings
-from runtime.streams import EventStream
 from runtime.testing import CountedIds, HandClock
 from store.changes import apply
 

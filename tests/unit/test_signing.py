@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.signing import AwsCredentials, sign
+from runtime.outbound.signing import AwsCredentials, sign
 
 VECTOR = AwsCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "service", "us-east-1")
 NOW = 1_440_938_160_000

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import slugs
+from runtime.catalog import slugs
 
 NOBODY_HAS = {}.__contains__
 names = st.text(max_size=40) | st.dictionaries(st.sampled_from(["en", "fr"]), st.text(max_size=10)) | st.none()

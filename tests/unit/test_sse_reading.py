@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import FetchFailed
-from runtime.streams import EventParser, EventStream
+from runtime.outbound.streams import EventParser, EventStream
 
 
 def parse(*pieces: bytes, limit: int = 10_000) -> list[dict[str, Any]]:

@@ -1,0 +1,141 @@
+"""The embedded store: one SQLite file, one thread that writes it and two that read it."""
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from asyncio import Future, Task
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from store.documents import cell_key
+from store.embedded import reader
+from store.embedded.celllog import CellEnded
+from store.embedded.definitions import SessionsEnded
+from store.embedded.folder import Folder
+from store.embedded.lane import Lane
+from store.embedded.reader import Reader
+from store.embedded.search import find_events
+from store.embedded.writer import Writer
+from store.errors import StoreError
+from store.query import EventQuery
+from store.records import App, ContextKey, Delivery, Fact, Session, StoredContext, StoredEvent, Tick, Topic, Wait, Workspace
+
+_CHECKPOINT_BYTES = 8 << 20     # of log: enough that hot pages are copied once for many commits, little enough to copy
+_EXPIRED_AT_ONCE = 500          # documents dropped in one transaction, so that commits get their turn
+
+
+class SqliteStore:
+    """Keeps every promise of `Store` in one folder of one machine."""
+
+    def __init__(self, folder: Path, *, durability: str = "commit", max_bytes: int | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        with ExitStack() as undo:
+            self._folder = Folder(folder)
+            undo.callback(self._folder.release)
+            self._writer = Writer(self._folder.writing(durability, max_bytes))
+            self._reader, self._searcher = Reader(self._folder.reading()), Reader(self._folder.reading())
+            undo.pop_all()
+        self._head = self._writer.head
+        self._tidying: Task[None] | None = None
+        self._is_closed = False
+        self._writes = Lane("store-writer", loop, self._writer.commit, after=self._look_after)
+        self._reads = Lane("store-reader", loop, self._reader.answer)
+        self._searches = Lane("store-search", loop, self._searcher.answer)
+
+    def commit(self, facts: Sequence[Fact]) -> Future[int]:
+        return self._writes.submit(tuple(facts))
+
+    async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[StoredContext | None]:
+        names = [cell_key(key) for key in keys]
+        cells = await self._ask(reader.cells, names)
+        ended = {name for name, cell in zip(names, cells, strict=True) if cell is not None and _is_over(cell, now)}
+        if ended:                                      # takes effect before any change the caller makes of this answer
+            self._writes.submit([CellEnded(name, now) for name in ended]).add_done_callback(_let_be)
+        return [cell if cell is not None and not _is_over(cell, now) else None for cell in cells]
+
+    async def events(self, query: EventQuery) -> list[StoredEvent]:
+        return await self._searches.submit(partial(find_events, query=query))
+
+    async def head(self) -> int:
+        return self._head
+
+    async def workspaces(self) -> list[Workspace]:
+        return await self._ask(reader.workspaces)
+
+    async def apps(self) -> list[App]:
+        return await self._ask(reader.apps)
+
+    async def deliveries(self) -> list[Delivery]:
+        return await self._ask(reader.deliveries)
+
+    async def waits(self) -> list[Wait]:
+        return await self._ask(reader.waits)
+
+    async def ticks(self) -> list[Tick]:
+        return await self._ask(reader.ticks)
+
+    async def session(self, id: str, now: int) -> Session | None:
+        found = await self._ask(reader.session, id)
+        return None if found is None or _is_over(found, now) else found
+
+    async def topics(self) -> list[Topic]:
+        return await self._ask(reader.topics)
+
+    async def expire(self, now: int) -> int:
+        dropped = 0
+        while keys := await self._ask(reader.ended_cells, now, _EXPIRED_AT_ONCE):
+            await self._writes.submit([CellEnded(key, now) for key in keys])
+            dropped += len(keys)
+        if sessions := await self._ask(reader.ended_sessions, now):
+            await self._writes.submit([SessionsEnded(now)])
+        return dropped + sessions
+
+    async def ping(self) -> None:
+        await self._ask(reader.ping)
+
+    async def close(self) -> None:
+        if self._tidying is not None:
+            await asyncio.wait([self._tidying])
+        for lane in (self._writes, self._reads, self._searches):
+            await lane.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._reader.close()
+            self._searcher.close()
+            self._writer.close()
+            self._folder.release()
+
+    def _ask(self, question: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        return self._reads.submit(lambda connection: question(connection, *arguments))
+
+    def _look_after(self) -> None:
+        """Between two groups: see how far the writer is, and whether its file wants tidying."""
+        writer = self._writer
+        self._head = writer.head
+        if (writer.heavy or writer.bytes_since_checkpoint > _CHECKPOINT_BYTES) and self._tidying is None:
+            self._tidying = asyncio.create_task(self._tidy())
+
+    async def _tidy(self) -> None:
+        """Compact what has become heavy and copy the log into the file, all of it beside the commits."""
+        with suppress(StoreError, sqlite3.Error):      # nothing is lost; the next group asks for it again
+            while self._writer.heavy:
+                compacted = await self._searches.submit(partial(reader.compacted, key=self._writer.heavy.popleft()))
+                if compacted is not None:
+                    await self._writes.submit([compacted])
+            if self._writer.bytes_since_checkpoint > _CHECKPOINT_BYTES:
+                await asyncio.to_thread(self._folder.checkpoint)
+                self._writer.is_checkpoint_due = True
+        self._tidying = None
+
+
+def _is_over(life: StoredContext | Session, now: int) -> bool:
+    return life.expires_at is not None and life.expires_at <= now
+
+
+def _let_be(future: Future[Any]) -> None:
+    """Housekeeping that failed is nobody's failure: reads look at the time themselves."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,132 @@
+"""Turns a group of batches into one transaction, and a failing one into the failure of its own batch alone."""
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from store.documents import cells_of
+from store.embedded.celllog import CellEnded, CellLog, Compacted
+from store.embedded.definitions import Definitions, SessionsEnded
+from store.embedded.eventlog import EventLog
+from store.embedded.openfacts import OpenFacts
+from store.errors import Conflict, Full, StoreError, Unavailable
+from store.records import (
+    App,
+    AppDeleted,
+    Change,
+    Delivered,
+    Delivery,
+    Event,
+    Fact,
+    Session,
+    SessionEnded,
+    Tick,
+    Topic,
+    Wait,
+    WaitEnded,
+    Workspace,
+    WorkspaceDeleted,
+)
+
+Batch = Sequence[Fact | CellEnded | Compacted | SessionsEnded]
+
+_FAILURES = (sqlite3.Error, StoreError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
+
+_GROUP_BYTES = 40_960       # what a transaction writes beside its rows: inner pages, indexes
+
+
+class Writer:
+    """Owns the one connection that writes. Everything here happens in the writer's thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._events = EventLog(connection)
+        self._cells = CellLog(connection)
+        self._deliveries = OpenFacts(connection, "deliveries", 6)
+        self._waits = OpenFacts(connection, "waits", 5)
+        self._definitions = Definitions(connection)
+        self._parts = (self._events, self._cells, self._deliveries, self._waits)
+        self._take: dict[type, Callable[[Any], None]] = {
+            Event: self._events.add, Change: self._cells.add,
+            Delivery: self._deliveries.add, Delivered: self._deliveries.end,
+            Wait: self._waits.add, WaitEnded: self._waits.end,
+            CellEnded: self._cells.ended, Compacted: self._cells.compacted,
+            Tick: self._definitions.tick, Session: self._definitions.session, SessionEnded: self._definitions.session_ended,
+            SessionsEnded: self._definitions.sessions_ended,
+            Workspace: self._definitions.workspace, WorkspaceDeleted: self._workspace_deleted,
+            App: self._definitions.app, AppDeleted: self._definitions.app_deleted, Topic: self._definitions.topic,
+        }
+        self._is_stale = False
+        self.head = self._events.position
+        self.heavy = self._cells.heavy
+        self.bytes_since_checkpoint = 0
+        self.is_checkpoint_due = False
+
+    def commit(self, batches: Sequence[Batch]) -> list[int | StoreError]:
+        """The first position of each batch, or why it was not written."""
+        if self.is_checkpoint_due:
+            self._finish_checkpoint()
+        try:
+            return self._transaction(batches)
+        except _FAILURES as failure:
+            self._undo()
+            if len(batches) == 1:
+                return [_translated(failure)]
+        return [self.commit([batch])[0] for batch in batches]
+
+    def _transaction(self, batches: Sequence[Batch]) -> list[int | StoreError]:
+        if self._is_stale:
+            self._reload()
+        execute, events, take = self._connection.execute, self._events, self._take
+        execute("BEGIN IMMEDIATE")
+        answers: list[int | StoreError] = []
+        for batch in batches:
+            before = events.position
+            for fact in batch:
+                take[type(fact)](fact)
+            answers.append(before + 1 if events.position > before else 0)
+        size = sum([part.flush() for part in self._parts])
+        execute("COMMIT")
+        self.head = events.position
+        self.bytes_since_checkpoint += size + _GROUP_BYTES
+        return answers
+
+    def _undo(self) -> None:
+        """What was gathered in memory is forgotten with what was written."""
+        self._is_stale = True
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _reload(self) -> None:
+        for part in self._parts:
+            part.load()
+        self._is_stale = False
+
+    def _workspace_deleted(self, fact: WorkspaceDeleted) -> None:
+        self._cells.delete_between(*cells_of(fact.id))
+        self._deliveries.delete_workspace(fact.id)
+        self._waits.delete_workspace(fact.id)
+        self._definitions.workspace_deleted(fact)
+
+    def _finish_checkpoint(self) -> None:
+        """Copy the few pages that were written while the rest was copied elsewhere: then the log starts over."""
+        self.is_checkpoint_due = False
+        self.bytes_since_checkpoint = 0
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def close(self) -> None:
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._connection.close()
+
+
+def _translated(failure: Exception) -> StoreError:
+    if isinstance(failure, StoreError):
+        return failure
+    if isinstance(failure, sqlite3.IntegrityError):
+        return Conflict(f"this was written before: {failure}")
+    if isinstance(failure, sqlite3.Error):
+        if getattr(failure, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return Full("no room is left for the store; free some space, or give it a larger disk")
+        return Unavailable(f"the store cannot write: {failure}")
+    return StoreError(f"this cannot be stored: {failure}")

@@ -1,0 +1,84 @@
+"""The contract of contexts, C1 to C18, on every store: what automations and runs see of each other's writes."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from kit import ALICE, BOB, emit, endpoint, listener, payloads, put, sandbox, steps
+
+from runtime.calls import NOBODY, Identity, NewEvent, Origin
+from runtime.errors import AutomationsError
+from runtime.testing import HandClock, Sandbox
+from store.protocol import Store
+
+
+def origin(correlation_id: str, identity: Identity = NOBODY, **more: Any) -> Origin:
+    """Of a call whose correlation id may have been used before."""
+    return Origin(correlation_id, identity, is_new=False, **more)
+
+
+# C14: expiry
+
+async def test_c14_the_run_context_lives_on_for_its_time_after_the_last_automation_and_no_longer(store: Store) -> None:
+    clock = HandClock()
+    automations = {"main": endpoint(put("run.n", 1, type="add"), output="{{run.n}}"), "look": endpoint(output="[{{run.n}}]")}
+    async with sandbox(automations, on=store, clock=clock) as box:
+        assert await box.call("main", origin=origin("c")) == 1
+        clock.advance(59)
+        assert await box.call("look", origin=origin("c")) == "[1]"
+        clock.advance(59)
+        assert await box.call("look", origin=origin("c")) == "[1]"
+        clock.advance(60)
+        assert await box.call("look", origin=origin("c")) == "[]"
+
+
+async def test_c14_a_restart_neither_shortens_nor_lengthens_the_life_of_the_run_context(store: Store) -> None:
+    clock = HandClock()
+    automations = {"main": endpoint(put("run.n", 1)), "look": endpoint(output="[{{run.n}}]")}
+    for seconds, seen in ((59, "[1]"), (60, "[]")):
+        async with sandbox(automations, on=store, clock=clock) as box:
+            await box.call("main", origin=origin("c"))
+        clock.advance(seconds)
+        async with sandbox(automations, on=store, clock=clock) as box:
+            assert await box.call("look", origin=origin("c")) == seen
+
+
+async def test_c14_a_chosen_session_read_back_after_a_restart_ends_on_time(store: Store) -> None:
+    clock = HandClock()
+    automations = {"main": endpoint(put("session.id", "s"), put("session.n", 1)), "look": endpoint(put("session.id", "s"), output="[{{session.n}}]")}
+    async with sandbox(automations, on=store, clock=clock) as box:
+        await box.call("main")
+    clock.advance(3599)
+    async with sandbox(automations, on=store, clock=clock) as box:
+        assert await box.call("look") == "[1]"
+        clock.advance(1)
+        assert await box.call("look") == "[]"
+
+
+async def test_c14_nothing_of_an_ended_session_comes_again_when_it_is_written_anew(store: Store) -> None:
+    clock = HandClock()
+    automations = {"main": endpoint(put("session.id", "s"), put("session.{{body.key}}", 1), output="{{session}}")}
+    async with sandbox(automations, on=store, clock=clock) as box:
+        await box.call("main", {"key": "old"})
+        clock.advance(3600)
+        assert await box.call("main", {"key": "new"}) == {"id": "s", "new": 1}
+    async with sandbox(automations, on=store, clock=clock) as box:
+        assert await box.call("main", {"key": "newer"}) == {"id": "s", "new": 1, "newer": 1}
+
+
+@pytest.mark.parametrize("who", [origin("c", socket_id="tab-1"), origin("c", ALICE), origin("c")])
+async def test_c14_the_socket_context_ends_six_hours_after_its_last_write(store: Store, who: Origin) -> None:
+    clock = HandClock()
+    automations = {"main": endpoint(put("socket.n", 1, type="add"), output="{{socket.n}}"), "look": endpoint(output="[{{socket.n}}]")}
+    async with sandbox(automations, on=store, clock=clock) as box:
+        await box.call("main", origin=who)
+        clock.advance(3 * 3600)
+        assert await box.call("main", origin=who) == 2
+    async with sandbox(automations, on=store, clock=clock) as box:
+        clock.advance(6 * 3600 - 1)
+        assert await box.call("look", origin=who) == "[2]"
+        clock.advance(1)
+        assert await box.call("look", origin=who) == "[]"
