@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.clock import iso
 from runtime.envelope import LiveEvent, check_name, custom, native
-from runtime.errors import AutomationsError, VariableNameError
+from runtime.errors import AutomationsError, ExpressionError, VariableNameError
 from runtime.events import HOST, durable
 from runtime.native import ERROR, EXECUTED
 from runtime.redaction import Redactor
@@ -118,8 +118,8 @@ class Effects:
     def wait_for(self: Frame, patterns: list[dict[str, Any]], timeout: float) -> Awaitable[dict[str, Any] | None]:
         try:
             compiled = tuple(compile_pattern(p, "" if p["event"] == EXECUTED else self.instance.prefix) for p in patterns)
-        except VariableNameError as error:
-            raise VariableNameError(error.message, {"oneOf": patterns}) from None
+        except (VariableNameError, ExpressionError) as error:
+            raise type(error)(error.message, {"oneOf": patterns}) from None
         wait = PendingWait(self.uuid(), compiled, asyncio.get_running_loop().create_future())
         expires_at = self.clock.now() + int(timeout * 1000)
         asked = {"oneOf": patterns, "timeout": timeout}

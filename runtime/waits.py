@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.envelope import LiveEvent
-from runtime.expressions import follow, loose_equal, matches_operators, parse_path
+from runtime.errors import ExpressionError
+from runtime.expressions import check_operators, follow, is_operators, matches_filter, parse_path
 
 Test = Callable[[dict[str, Any]], bool]
 
@@ -21,7 +22,10 @@ class Pattern:
     cancels_triggers: bool
 
     def fits(self, live: LiveEvent) -> bool:
-        return not self.tests or all(test(live.event) for test in self.tests)
+        try:
+            return not self.tests or all(test(live.event) for test in self.tests)
+        except ExpressionError:                            # a regular expression that takes too long on this event
+            return False
 
 
 class PendingWait:
@@ -68,14 +72,14 @@ class Waits:
 
 
 def compile_pattern(written: dict[str, Any], prefix: str) -> Pattern:
-    """Raises `VariableNameError` for a filter whose path is malformed."""
+    """Raises `VariableNameError` for a filter whose path is malformed, `ExpressionError` for one that cannot be met."""
     filters = written.get("filters")
     tests = tuple(_test(parse_path(path), wanted) for path, wanted in filters.items()) if isinstance(filters, dict) else ()
     return Pattern(prefix + written["event"], tests, written.get("cancelTriggers") is True)
 
 
 def _test(path: tuple[str | int, ...], wanted: Any) -> Test:
-    if isinstance(wanted, dict) and wanted and all(isinstance(key, str) and key.startswith("$") for key in wanted):
-        return lambda event: matches_operators(follow(event, path), wanted)
-    return lambda event: loose_equal(follow(event, path), wanted)
+    if is_operators(wanted):
+        check_operators(wanted)
+    return lambda event: matches_filter(follow(event, path), wanted)
 

@@ -57,6 +57,12 @@ def matches_operators(value: Any, operators: dict[str, Any]) -> bool:
     return _fulfils([value], operators, _FILTER, 0)
 
 
+def check_operators(operators: dict[str, Any]) -> None:
+    """ExpressionError for an operator there is not, or one whose operand is of no use, whatever the value."""
+    for name in operators:
+        _operator([], name, operators, _FILTER, 0)
+
+
 def matches_filter(value: Any, wanted: Any) -> bool:
     """Whether one value equals `wanted`, or fulfils it when it is an operator object."""
     return matches_operators(value, wanted) if is_operators(wanted) else _equal_in_filter(value, wanted)
