@@ -158,7 +158,13 @@ class Engine:
     async def accept(self, workspace_id: str, events: Sequence[NewEvent], origin: Origin) -> list[LiveEvent]:
         """Accept custom events from outside, all or none; they are durable when this returns."""
         space = await self._ready(workspace_id)
-        return await self._bus.accept(space.workspace, events, origin, native=False)
+        if origin.is_new:
+            return await self._bus.accept(space.workspace, events, origin, native=False)
+        run = await self._supervisor.resume(space, origin.correlation_id)
+        try:
+            return await self._bus.accept(space.workspace, events, origin, native=False)
+        finally:
+            self._supervisor.let_go(run)
 
     async def search(self, query: EventQuery) -> list[StoredEvent]:
         return await self.store.events(query)

@@ -52,11 +52,12 @@ class Emits:
 
     async def _accept(self, event: NewEvent, correlation_id: str | None) -> tuple[Any, str]:
         gateway = self._gateway
-        if correlation_id is None or gateway.settings.overwrite_correlation_id_header:
+        is_new = correlation_id is None or gateway.settings.overwrite_correlation_id_header
+        if correlation_id is None or is_new:
             correlation_id = gateway.ids.correlation_id(gateway.clock.now())
         workspace = gateway.engine.catalog.get(self._workspace_id)
         identity = gateway.auth.member(workspace, self._identity) if workspace is not None else self._identity
-        origin = Origin(correlation_id, identity, self._ip, self._socket_id)
+        origin = Origin(correlation_id, identity, self._ip, self._socket_id, is_new=is_new)
         [accepted] = await gateway.engine.accept(self._workspace_id, [event], origin)
         return accepted, correlation_id
 

@@ -82,3 +82,29 @@ async def test_c14_the_socket_context_ends_six_hours_after_its_last_write(store:
         assert await box.call("look", origin=who) == "[2]"
         clock.advance(1)
         assert await box.call("look", origin=who) == "[]"
+
+
+# C5: one copy for all of a run
+
+async def test_c5_an_event_of_an_earlier_correlation_id_is_heard_with_what_its_run_left(store: Store) -> None:
+    automations = {"main": endpoint(put("run.n", 1)), "hears": listener("go", emit("seen", {"n": "[{{run.n}}]"}))}
+    async with sandbox(automations, on=store) as box:
+        await box.call("main", origin=origin("c"))
+    async with sandbox(automations, on=store) as box:
+        for correlation_id in ("c", "other"):
+            await box.engine.accept(box.id, [NewEvent("go"), NewEvent("unheard")], origin(correlation_id))
+        await box.settle()
+        assert await payloads(box, "seen") == [{"n": "[1]"}, {"n": "[]"}]
+
+
+# C12: isolation
+
+async def test_c12_callers_who_share_a_correlation_id_share_neither_user_nor_session_nor_socket(store: Store) -> None:
+    automations = {"main": endpoint(*(put(f"{context}.k", "{{body}}") for context in ("user", "session", "socket"))),
+                   "look": endpoint(output={context: f"{{{{{context}.k}}}}" for context in ("user", "session", "socket")})}
+    async with sandbox(automations, on=store) as box:
+        for who, value in ((origin("c", ALICE), "alice"), (origin("c", BOB), "bob"), (origin("c", ALICE, socket_id="tab-1"), "tab")):
+            await box.call("main", value, origin=who)
+        assert await box.call("look", origin=origin("c", BOB)) == {"user": "bob", "session": "bob", "socket": "bob"}
+        assert await box.call("look", origin=origin("c", ALICE)) == {"user": "tab", "session": "tab", "socket": "alice"}
+        assert await box.call("look", origin=origin("c")) == {}
