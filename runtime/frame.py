@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from runtime.view import View
 
 
+_NOTHING: list[Any] = []
+_LEFT = Break("all", is_from_callee=True)
+"""How a callee that broke with scope `all` ends for its caller, which evaluates its own output."""
+
+
 class Frame(Writing, Effects):
     """The scope of the automation's expressions and the door of its steps. See `runtime.instructions.step.Frame`."""
 
     __slots__ = ("run", "automation", "instance", "locals", "arguments", "view", "origin", "socket", "trigger", "depth", "delivery_id",
-                 "value", "started_at", "settings", "clock", "locale", "timezone", "_borrowed", "_weight", "_source")
+                 "value", "ahead", "started_at", "settings", "clock", "locale", "timezone", "_borrowed", "_weight", "_source")
 
     def __init__(self, run: Run, automation: Automation, arguments: dict[str, Any], view: View, origin: Origin, socket: Cell,
                  trigger: dict[str, Any], depth: int, delivery_id: str | None = None) -> None:
@@ -44,6 +49,7 @@ class Frame(Writing, Effects):
         self.depth = depth
         self.delivery_id = delivery_id
         self.value: Any = UNDEFINED
+        self.ahead: list[Any] = _NOTHING
         self.settings = settings
         self.clock = services.clock
         self.locale = settings.default_locale
@@ -95,7 +101,7 @@ class Frame(Writing, Effects):
             output = self.automation.output
             self.value = {} if output is None else output(self)
         self.executed(None, broke=outcome is not None)
-        return outcome if outcome is not None and outcome.scope == "all" else self.value
+        return _LEFT if outcome is not None and outcome.scope == "all" else self.value
 
     def call(self, slug: str, arguments: dict[str, Any]) -> Any:
         automation = self.instance.resolve(slug)

@@ -1,4 +1,4 @@
-"""try: what fails in `do` is handed to `catch`, and the automation goes on."""
+"""try: what fails in `do` is handed to `catch`, and the automation goes on. A callee that breaks with scope `all` fails in this sense."""
 from __future__ import annotations
 
 from collections.abc import Awaitable
@@ -8,6 +8,8 @@ from runtime.errors import AutomationsError, OverBudget
 from runtime.instructions.body import as_map
 from runtime.instructions.step import At, Break, Frame, Outcome, Step
 from runtime.values import copy
+
+_LEFT = AutomationsError("An automation called here broke with scope all", wire="BreakError")
 
 
 def build(body: Any, at: At, c: Any) -> Step:
@@ -21,17 +23,21 @@ def build(body: Any, at: At, c: Any) -> Step:
             raise
         except AutomationsError as error:
             return _caught(frame, error, catch)
-        if outcome is None or type(outcome) is Break:
-            return outcome
-        return later(frame, outcome)
+        if type(outcome) is Break:
+            return _caught(frame, _LEFT, catch) if outcome.is_from_callee else outcome
+        return None if outcome is None else later(frame, outcome)
 
     async def later(frame: Frame, pending: Awaitable[Outcome]) -> Outcome:
+        error = _LEFT
         try:
-            return await pending
+            outcome = await pending
+            if outcome is None or not outcome.is_from_callee:
+                return outcome
         except OverBudget:
             raise
-        except AutomationsError as error:
-            outcome = _caught(frame, error, catch)
+        except AutomationsError as failure:
+            error = failure
+        outcome = _caught(frame, error, catch)
         return outcome if outcome is None or type(outcome) is Break else await outcome
     return run
 

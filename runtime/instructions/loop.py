@@ -20,7 +20,7 @@ _SHARED = frozenset((dict, list))
 
 def build(body: Any, at: At, c: Any) -> Step:
     body = as_map("repeat", body)
-    on, until, batch = c.value(body.get("on")), c.value(body.get("until")), c.value(body.get("batch"))
+    on, until, batch = c.value(body.get("on")), c.recomputed(body.get("until")), c.value(body.get("batch"))
     block = c.block(body.get("do"), (*at, "do"))
     has_list, has_until = "on" in body, body.get("until") is not None
     counts = not has_list and not _is_expression(body.get("until"))

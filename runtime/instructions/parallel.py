@@ -7,15 +7,27 @@ from typing import Any
 
 from runtime.errors import AutomationsError
 from runtime.instructions.step import At, Break, Frame, Outcome, Step
+from runtime.values import copy
 
 
 def build(body: Any, at: At, c: Any) -> Step:
-    entries = body.get("do") if isinstance(body, dict) else body
-    steps = [c.block([entry], (*at, index)) for index, entry in enumerate(entries or [])] if isinstance(entries, list) else None
-    if steps is None:
-        return c.block(entries, at)                       # raises: not a list
+    written = body.get("do") if isinstance(body, dict) else body
+    if not isinstance(written, list):
+        return c.block(written, at)                       # raises: not a list
+    entries = [c.entry(entry, (*at, index)) for index, entry in enumerate(written) if entry]
 
-    return lambda frame: start(frame, steps)
+    def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
+        """All entries see the variables as they are now, whatever the first of them change."""
+        computed = [[copy(evaluate(frame)) for evaluate in values] for values, _ in entries]
+        return start(frame, [_entry(step, values) for (_, step), values in zip(entries, computed)])
+    return run
+
+
+def _entry(step: Step, values: list[Any]) -> Step:
+    def begin(branch: Frame) -> Outcome | Awaitable[Outcome]:
+        branch.ahead = values
+        return step(branch)
+    return begin
 
 
 def start(frame: Frame, steps: list[Step]) -> Outcome | Awaitable[Outcome]:

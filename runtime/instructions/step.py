@@ -29,6 +29,8 @@ class Break:
 
     scope: str = "automation"
     payload: Any = UNDEFINED
+    is_from_callee: bool = False
+    """An automation called here ended so: for its caller it is much like an error."""
 
 
 Outcome = None | Break
@@ -41,6 +43,8 @@ class Frame(Protocol):
     """One invocation of an automation, as its steps see it. It is also the scope of their expressions."""
 
     locals: dict[str, Any]
+    ahead: list[Any]
+    """Values of an instruction that were computed before it started."""
     locale: str
     timezone: str
 

@@ -8,12 +8,15 @@ from collections.abc import Awaitable
 from typing import Any
 
 from runtime.errors import AutomationsError, InvalidInstruction, VariableNameError
-from runtime.expressions import Evaluate, compile_condition, compile_value
+from runtime.expressions import Evaluate, compile_condition, compile_value, constant, constant_of
 from runtime.instructions import INSTRUCTIONS, call
 from runtime.instructions.step import At, Break, Frame, Outcome, Step, Store
 from runtime.language.variables import compile_write
 from runtime.values import UNDEFINED
 from store.changes import Unapplicable
+
+
+_VARYING = object()
 
 
 class Compiler:
@@ -24,6 +27,10 @@ class Compiler:
 
     def value(self, written: Any) -> Evaluate:
         """Interpolates a whole nested value."""
+        return compile_value(written, reexpand=self._reexpand)
+
+    def recomputed(self, written: Any) -> Evaluate:
+        """Like `value`, for what is asked again and again."""
         return compile_value(written, reexpand=self._reexpand)
 
     def condition(self, text: str) -> Evaluate:
@@ -49,11 +56,24 @@ class Compiler:
                 raise InvalidInstruction(f"An instruction must be a map, not {instruction!r}", {"at": place(at)})
             word, body = next(iter(instruction.items()))
             if body is None and word not in ("break", "comment"):
-                raise InvalidInstruction(f"Invalid {word} instruction : undefined or null payload", {"instructionName": word})
-            build = INSTRUCTIONS.get(word)
-            return build(body, (*at, word), self) if build else call.build_named(word, body, (*at, word), self)
+                raise _no_payload(word)
+            if isinstance(body, str) and word != "comment":
+                evaluate = self.value(body)
+                if constant_of(evaluate, _VARYING) is _VARYING:
+                    return _from_data(word, evaluate, at)
+            return self.build(word, body, at)
         except AutomationsError as error:
             return raising(error)
+
+    def build(self, word: str, body: Any, at: At) -> Step:
+        build = INSTRUCTIONS.get(word)
+        return build(body, (*at, word), self) if build else call.build_named(word, body, (*at, word), self)
+
+    def entry(self, instruction: Any, at: At) -> tuple[list[Evaluate], Step]:
+        """An entry of `all`: what to compute when the `all` starts, and the step that finds it in `frame.ahead`."""
+        compiler = _Ahead(reexpand=self._reexpand)
+        step = compiler.step(instruction, at)
+        return compiler.values, sequence((step,), [at])
 
     def output(self, body: dict[str, Any]) -> Store:
         """How the result of an instruction reaches the variable named by `output`; undefined leaves it as it was."""
@@ -73,6 +93,63 @@ class Compiler:
             except (VariableNameError, InvalidInstruction, Unapplicable):
                 return _bad_output(frame, name)
         return store
+
+
+class _Ahead(Compiler):
+    """Builds one instruction whose values are computed before it starts. The instructions inside it compute theirs when they run."""
+
+    def __init__(self, *, reexpand: bool) -> None:
+        super().__init__(reexpand=reexpand)
+        self.values: list[Evaluate] = []
+
+    def value(self, written: Any) -> Evaluate:
+        evaluate = super().value(written)
+        if constant_of(evaluate, _VARYING) is not _VARYING:
+            return evaluate
+        index = len(self.values)
+        self.values.append(evaluate)
+        return lambda frame: frame.ahead[index]
+
+    def block(self, instructions: Any, at: At) -> Step:
+        return Compiler(reexpand=self._reexpand).block(instructions, at)
+
+
+class _Data(Compiler):
+    """Builds an instruction from a value: whatever braces it holds are text, and it brings no instructions along."""
+
+    def value(self, written: Any) -> Evaluate:
+        return constant(written)
+
+    recomputed = value
+
+    def condition(self, text: str) -> Evaluate:
+        raise _not_written()
+
+    def block(self, instructions: Any, at: At) -> Step:
+        if instructions:
+            raise _not_written()
+        return _nothing
+
+    def entry(self, instruction: Any, at: At) -> tuple[list[Evaluate], Step]:
+        raise _not_written()
+
+
+def _from_data(word: str, evaluate: Evaluate, at: At) -> Step:
+    """An instruction whose parameters are one template: `child: '{{arguments}}'`. They are known when it is reached."""
+    def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
+        body = evaluate(frame)
+        if body is None or body is UNDEFINED:
+            raise _no_payload(word)
+        return _Data().build(word, body, at)(frame)
+    return run
+
+
+def _no_payload(word: str) -> InvalidInstruction:
+    return InvalidInstruction(f"Invalid {word} instruction : undefined or null payload", {"instructionName": word})
+
+
+def _not_written() -> InvalidInstruction:
+    return InvalidInstruction("Instructions stand in the document, a variable cannot bring them", {})
 
 
 def place(at: At) -> str:
