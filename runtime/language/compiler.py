@@ -15,7 +15,6 @@ from runtime.language.variables import compile_write
 from runtime.values import UNDEFINED
 from store.changes import Unapplicable
 
-
 _VARYING = object()
 
 

@@ -61,4 +61,5 @@ def _write(frame: Frame, path: Path, appends: bool, op: str, value: Any) -> None
 
 
 def bad_set(name: Any, value: Any) -> InvalidInstruction:
-    return InvalidInstruction("Invalid set instruction", {key: None if each is UNDEFINED else each for key, each in (("variable", name), ("value", value))})
+    details = {key: None if written is UNDEFINED else written for key, written in (("variable", name), ("value", value))}
+    return InvalidInstruction("Invalid set instruction", details)
