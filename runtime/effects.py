@@ -11,7 +11,7 @@ from runtime.envelope import LiveEvent, check_name, custom, native
 from runtime.errors import AutomationsError, ExpressionError, VariableNameError
 from runtime.events import HOST, durable
 from runtime.native import ERROR, EXECUTED
-from runtime.redaction import Redactor
+from runtime.redaction import Redactor, redact_fields
 from runtime.values import UNDEFINED, encode
 from runtime.waits import PendingWait, compile_pattern
 from store.records import Wait, WaitEnded
@@ -104,7 +104,8 @@ class Effects:
         headers = shown.get("headers")
         if type(headers) is dict and "authorization" in headers:
             shown = {**shown, "headers": {k: v for k, v in headers.items() if k != "authorization"}}
-        return shown
+        redacted = self.automation.redacted
+        return shown if redacted is None else redact_fields(redacted, shown)
 
     def hide(self: Frame, texts: set[str]) -> None:
         """From here on these texts appear in no native event of the run."""

@@ -1,12 +1,13 @@
 """An automation, frozen: what it is called, what starts it, and its compiled body."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runtime.arguments import Validator, compile_arguments
 from runtime.language.compiler import Compiler
-from runtime.redaction import SecretPaths, secret_fields
+from runtime.redaction import SecretPaths, redacted_fields, secret_fields
 
 if TYPE_CHECKING:
     from runtime.expressions import Evaluate
@@ -57,7 +58,16 @@ class Automation:
     @cached_property
     def secrets(self) -> SecretPaths | None:
         """Which arguments hide their values in native events; None when none does."""
-        return secret_fields(self.document.get("arguments") or {}) or None
+        return self._marked(secret_fields)
+
+    @cached_property
+    def redacted(self) -> SecretPaths | None:
+        """Which arguments are covered where the automation tells what it was called with; None when none is."""
+        return self._marked(redacted_fields)
+
+    def _marked(self, find: Callable[[Any], SecretPaths]) -> SecretPaths | None:
+        branches = [branch.get("payload") for branch in self.document.get("schemas") or () if isinstance(branch, dict)]
+        return tuple(dict.fromkeys(path for schema in (self.document.get("arguments"), *branches) for path in find(schema or {}))) or None
 
     @property
     def _compiler(self) -> Compiler:
