@@ -7,10 +7,10 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock import iso
-from runtime.envelope import LiveEvent, check_name, custom, native
+from runtime.envelope import LiveEvent, check_name, custom, native, shown_address
 from runtime.errors import AutomationsError, ExpressionError, VariableNameError
 from runtime.events import HOST, durable
-from runtime.native import ERROR, EXECUTED
+from runtime.native import ERROR, EXECUTED, WEBHOOK
 from runtime.redaction import Redactor, redact_fields
 from runtime.values import UNDEFINED, encode
 from runtime.waits import PendingWait, compile_pattern
@@ -38,14 +38,32 @@ class Effects:
         session_id = self.view.identity.session_id
         return {**source, "sessionId": session_id} if session_id is not None else source.copy()
 
-    def native(self: Frame, type: str, payload: dict[str, Any], *, persistent: bool = True, limit: int | None = None) -> None:
+    def native(self: Frame, type: str, payload: dict[str, Any], *, persistent: bool = True) -> None:
+        self._draft(type, self._requested_source(), payload, limit=self.settings.broker_emit_maxlen, persistent=persistent)
+
+    def announce(self: Frame, type: str, payload: dict[str, Any]) -> None:
+        """A native event of whatever started the run."""
+        source, origin = self._requested_source(), self.origin
+        if origin.http is not None:
+            address = shown_address(origin.ip)
+            if address is not None:
+                source["ip"] = address
+            if type == WEBHOOK:
+                source["http"] = origin.http
+        self._draft(type, source, payload, limit=self.settings.broker_emit_maxlen)
+
+    def _draft(self: Frame, type: str, source: dict[str, Any], payload: dict[str, Any], *, limit: int, persistent: bool = True) -> None:
         run = self.run
         if run.redactor is not None:
             payload = run.redactor.redact(payload)
-        source = self.source()
-        if self.origin.http is not None and type.startswith("runtime.webhooks"):
-            source["http"] = self.origin.http
-        run.draft(native(type, source, payload, limit=limit or self.settings.broker_emit_maxlen, persistent=persistent))
+        run.draft(native(type, source, payload, limit=limit, persistent=persistent))
+
+    def _requested_source(self: Frame) -> dict[str, Any]:
+        """Native events of a request name who made it; those of whatever follows from its events do not."""
+        source, origin = self.source(), self.origin
+        if origin.http is not None and origin.identity.user_id is not None:
+            source["userId"] = origin.identity.user_id
+        return source
 
     def publish(self: Frame, event: str, payload: dict[str, Any], target: Any, options: Any) -> None:
         check_name(event)
@@ -67,10 +85,7 @@ class Effects:
 
     def report(self: Frame, error: str, message: str, details: Any = None, *, prefixed: bool = False) -> None:
         payload = {"error": error, "message": message, **({"details": details} if details is not None else {})}
-        run = self.run
-        if run.redactor is not None:
-            payload = run.redactor.redact(payload)
-        run.draft(native(self.instance.prefix + ERROR if prefixed else ERROR, self.source(), payload, limit=self.settings.broker_emit_maxlen))
+        self.native(self.instance.prefix + ERROR if prefixed else ERROR, payload)
 
     def fail(self: Frame, error: AutomationsError) -> None:
         """The one `error` event of a failed run. Its source names the automation that threw."""
@@ -89,13 +104,10 @@ class Effects:
                                    "startedAt": iso(self.started_at), "break": broke, "status": "success"}
         if error is not None:
             payload.update(status="error", output=None, error=error.body())
-        redactor = self.run.redactor
-        if redactor is not None:
-            payload = redactor.redact(payload)
         source = self.source()
         if self.view.identity.user_id is not None:
             source["userId"] = self.view.identity.user_id
-        self.run.draft(native(EXECUTED, source, payload, limit=self.settings.broker_emit_executed_automation_maxlen))
+        self._draft(EXECUTED, source, payload, limit=self.settings.broker_emit_executed_automation_maxlen)
 
     def _shown_arguments(self: Frame) -> dict[str, Any]:
         shown = self.arguments

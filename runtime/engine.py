@@ -16,6 +16,7 @@ from runtime.events import Bus, Listener, durable
 from runtime.feed import Feed
 from runtime.ids import Ids
 from runtime.language.automation import Automation
+from runtime.native import INTERACTION, WEBHOOK
 from runtime.outbound import Outbound
 from runtime.rates import SlidingWindow
 from runtime.run import Reply, Run, Start
@@ -32,7 +33,6 @@ from store.query import EventQuery
 from store.records import Delivered, StoredEvent, Tick
 
 _log = logging.getLogger("motorik.engine")
-_INTERACTION = "runtime.interactions.triggered"
 _UNLOAD_SECONDS = 5
 
 
@@ -91,7 +91,7 @@ class Engine:
         Every fact of the run is durable when this returns or raises. Cancelling the call does not stop the run.
         """
         space = await self._ready(call.workspace_id)
-        found = space.workspace.triggers.endpoints.find(call.endpoint)
+        found = space.workspace.triggers.endpoints.find(call.endpoint, call.raw_endpoint)
         if found is None:
             raise NotFound(f"Did not find any matching trigger for endpoint {call.endpoint}",
                            {"workspaceId": call.workspace_id, "endpoint": call.endpoint})
@@ -112,8 +112,8 @@ class Engine:
         method, slug, endpoint = variables.get("method"), automation.full_slug, automation.instance.prefix + (automation.endpoint or "")
         shown = {"workspaceId": run.space.id, "automationSlug": slug, "method": method}
         request = {"method": method, "url": (call.origin.http or {}).get("originalUrl"), "query": variables.get("query")}
-        announce = (("runtime.webhooks.triggered", {**shown, "request": request, "response": shown}),
-                    (_INTERACTION, self._interaction(automation, {"type": "endpoint", "value": endpoint}, call.origin)))
+        announce = ((WEBHOOK, {**shown, "request": request, "response": shown}),
+                    (INTERACTION, self._interaction(automation, {"type": "endpoint", "value": endpoint}, call.origin)))
         arguments = {**variables, "pathParams": parameters} if parameters else dict(variables)
         if first:
             arguments["$http"] = call.response
@@ -130,7 +130,7 @@ class Engine:
             raise NotFound("Automation not found", {"workspaceId": workspace_id, "automation": slug})
         run, trigger = await self._run(space, origin), {"type": "automation", "value": slug}
         arguments = {**payload, "$http": response} if response is not None else dict(payload)
-        announce = ((_INTERACTION, self._interaction(automation, trigger, origin)),)
+        announce = ((INTERACTION, self._interaction(automation, trigger, origin)),)
         reply = self._begin(run, Start(automation, arguments, origin, trigger, reply=Reply(), announce=announce))
         return await self._answer(run, reply, response or Response())
 
@@ -182,7 +182,7 @@ class Engine:
 
     def _dispatch(self, space: Space, live: LiveEvent, listeners: Sequence[Listener]) -> None:
         """Start the automations that listen to a committed event, in the order they were declared."""
-        announces = not live.draft.chained and live.type != _INTERACTION
+        announces = not live.draft.chained and live.type != INTERACTION
         if space.global_cell is not None:
             self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
         else:
@@ -202,7 +202,7 @@ class Engine:
         for automation, delivery in listeners:
             event = decode(body)
             variables = {"payload": event["payload"], "source": event["source"], "id": event_id}
-            announce = ((_INTERACTION, self._interaction(automation, trigger, origin)),) if announces else ()
+            announce = ((INTERACTION, self._interaction(automation, trigger, origin)),) if announces else ()
             run.tell(Start(automation, variables, origin, trigger, origin.depth + 1, delivery_id=delivery, announce=announce,
                            session=(session_id, source.get("userId")) if session_id else None))
 
@@ -236,7 +236,7 @@ class Engine:
         triggered = {"workspaceId": workspace_id, "automationSlug": slug, "schedule": cron, **interaction}
         run = self._supervisor.start(space, origin.correlation_id)
         reply = self._begin(run, Start(automation, {}, origin, trigger, reply=Reply(),
-                                       announce=(("runtime.schedules.triggered", triggered), (_INTERACTION, interaction))))
+                                       announce=(("runtime.schedules.triggered", triggered), (INTERACTION, interaction))))
         if not reply.is_over:
             reply.ended = asyncio.get_running_loop().create_future()
             await reply.ended

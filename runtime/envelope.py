@@ -5,13 +5,16 @@ encoded twice.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from runtime.errors import InvalidEvent
 from runtime.native import EMIT_TOPIC, EXECUTED, NAME, is_native_name
 from runtime.values import decode, encode
 
+_PRIVATE = re.compile(r"(?:::ffff:)?(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.)")
 _CREATED_AT = len(b'"createdAt":"2026-01-01T00:00:00.000Z",')
 
 
@@ -90,6 +93,14 @@ def check_name(type: str) -> None:
         raise InvalidEvent(f"Invalid event name {type!r}: only letters, digits, blanks, dots, underscores and dashes are allowed", {"event": type})
     if is_native_name(type):
         raise InvalidEvent(f"Event name {type!r} is reserved for events of the server", {"event": type})
+
+
+@lru_cache(4096)
+def shown_address(ip: str | None) -> str | None:
+    """The address of a caller as events show it: the first of a list, and none of a private network."""
+    if ip is not None and "," in ip:
+        ip = ip.partition(",")[0].strip()
+    return None if not ip or _PRIVATE.match(ip) else ip
 
 
 def native(type: str, source: dict[str, Any], payload: dict[str, Any], *, limit: int, persistent: bool = True) -> Draft:

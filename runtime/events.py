@@ -13,7 +13,7 @@ from typing import Any
 
 from runtime.calls import NewEvent, Origin
 from runtime.clock import Clock, iso
-from runtime.envelope import Draft, LiveEvent, custom, native
+from runtime.envelope import Draft, LiveEvent, custom, native, shown_address
 from runtime.errors import InvalidEvent, TooBusy
 from runtime.ids import Ids
 from runtime.language.automation import Automation
@@ -78,7 +78,7 @@ class Bus:
         identity = origin.identity
         source: dict[str, Any] = {"workspaceId": workspace.id, "correlationId": origin.correlation_id, "host": HOST}
         for name, value in (("userId", identity.user_id), ("sessionId", identity.session_id), ("socketId", origin.socket_id),
-                            ("ip", origin.ip), ("http", origin.http)):
+                            ("ip", shown_address(origin.ip)), ("http", origin.http)):
             if value is not None:
                 source[name] = value
         if origin.depth:

@@ -5,6 +5,8 @@ import re
 
 EXECUTED = "runtime.automations.executed"
 CONTEXTS_UPDATED = "runtime.contexts.updated"
+WEBHOOK = "runtime.webhooks.triggered"
+INTERACTION = "runtime.interactions.triggered"
 ERROR = "error"
 EMIT_TOPIC = "topic:runtime:emit"
 """`source.serviceTopic` of every custom event; that of a native event is its own type."""

@@ -152,7 +152,7 @@ class Run(Actor):
         self.open += 1
         frame = Frame(self, start.automation, start.variables, view.copy(), origin, socket, start.trigger, start.depth, start.delivery_id)
         for type, payload in start.announce:
-            frame.native(type, payload)
+            frame.announce(type, payload)
         try:
             pending = frame.begin()
         except AutomationsError as error:

@@ -11,7 +11,7 @@ from kit import ALICE, BOB, emit, endpoint, listener, payloads, put, sandbox, st
 
 from runtime.calls import NOBODY, Identity, NewEvent, Origin
 from runtime.errors import AutomationsError
-from runtime.testing import HandClock, Sandbox
+from runtime.testing import HandClock
 from store.protocol import Store
 
 
