@@ -64,7 +64,9 @@ class Webhooks:
                      "query": bodies.form(query) if query else {}}
         origin = self._auth.origin_of(request, credentials)
         answer = Answer(request, self._clock, self._timeout)
-        call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer, body.raw)
+        path = request.rel_url.raw_path
+        call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer, body.raw,
+                    path.split("/", 5)[5] if "%2" in path else "")
         return await self._respond(answer, origin, self._engine.call(call))
 
     async def test(self, request: web.Request) -> web.StreamResponse:

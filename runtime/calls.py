@@ -78,6 +78,8 @@ class Call:
     response: Response
     raw_body: bytes = b""
     """As it was sent; automations that declare an argument `rawBody` get it as text."""
+    raw_endpoint: str = ""
+    """Not decoded; needed only where a slash is encoded."""
 
 
 @dataclass(slots=True)

@@ -20,6 +20,6 @@ class TriggerIndex:
         for instance in instances:
             for automation in instance.automations.values():
                 if automation.endpoint:
-                    self.endpoints.add(instance.prefix + automation.endpoint, automation)
+                    self.endpoints.add(automation.endpoint, automation, instance.prefix)
                 for event in automation.events:
                     self.events.add(event, automation)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from runtime.language.automation import Automation
 
 _PARAMETER = re.compile(r"(?:^|(?<=/))([:*])([A-Za-z_][A-Za-z0-9_-]*)")
+_SLASH = "\0"
+"""Stands for a slash that is part of a value."""
 Found = tuple[list["Automation"], dict[str, str]]
 
 
@@ -17,39 +19,41 @@ class EndpointIndex:
 
     def __init__(self) -> None:
         self._exact: dict[str, list[Automation]] = {}
-        self._patterns: dict[str, tuple[re.Pattern[str], list[Automation]]] = {}
+        self._patterns: dict[tuple[str, str], tuple[re.Pattern[str], list[str], list[Automation]]] = {}
 
-    def add(self, name: str, automation: Automation) -> None:
-        name = name.strip("/")
-        if not _PARAMETER.search(name):
-            self._exact.setdefault(name, []).append(automation)
-        elif name in self._patterns:
-            self._patterns[name][1].append(automation)
+    def add(self, endpoint: str, automation: Automation, prefix: str = "") -> None:
+        endpoint = endpoint.strip("/")
+        if not _PARAMETER.search(endpoint):
+            self._exact.setdefault(prefix + endpoint, []).append(automation)
+        elif (prefix, endpoint) in self._patterns:
+            self._patterns[prefix, endpoint][2].append(automation)
         else:
-            self._patterns[name] = (_compile(name), [automation])
+            self._patterns[prefix, endpoint] = (*_compile(prefix, endpoint), [automation])
 
-    def find(self, name: str, raw: str | None = None) -> Found | None:
-        """The automations of an endpoint and the path parameters; None when nothing fits. `raw` is the name before
-        URL-decoding, so that an encoded slash stays inside its segment."""
+    def find(self, name: str, raw: str = "") -> Found | None:
+        """The automations of an endpoint and the path parameters; None when nothing fits. `raw` is the name as it was in the
+        URL, for names with an encoded slash: it stays inside its segment."""
         automations = self._exact.get(name)
         if automations is not None:
             return automations, {}
-        for pattern, automations in self._patterns.values():
-            fits = pattern.fullmatch(raw or name)
+        if raw:
+            name = "/".join([unquote(segment).replace("/", _SLASH) for segment in raw.split("/")])
+        for pattern, names, automations in self._patterns.values():
+            fits = pattern.fullmatch(name)
             if fits:
-                values = fits.groupdict()
-                return automations, {k[2:]: unquote(v) if raw else v for k, v in values.items()}
+                return automations, {key: value.replace(_SLASH, "/") for key, value in zip(names, fits.groups())}
         return None
 
     def names(self) -> list[str]:
-        return [*self._exact, *self._patterns]
+        return [*self._exact, *(prefix + endpoint for prefix, endpoint in self._patterns)]
 
 
-def _compile(name: str) -> re.Pattern[str]:
-    """`v1/users/:id` → one segment, `v1/files/*path` → one or more. A colon inside a segment is literal."""
-    text, last = "", 0
-    for match in _PARAMETER.finditer(name):
-        group = f"p_{match[2]}".replace("-", "_")
-        text += re.escape(name[last:match.start()]) + (f"(?P<{group}>[^/]+)" if match[1] == ":" else f"(?P<{group}>.+)")
+def _compile(prefix: str, endpoint: str) -> tuple[re.Pattern[str], list[str]]:
+    """The pattern and the names of its groups: `v1/users/:id` → one segment, `v1/files/*path` → one or more. A colon inside a
+    segment is literal."""
+    text, last, names = re.escape(prefix), 0, []
+    for match in _PARAMETER.finditer(endpoint):
+        text += re.escape(endpoint[last:match.start()]) + ("([^/]+)" if match[1] == ":" else "(.+)")
         last = match.end()
-    return re.compile(text + re.escape(name[last:]))
+        names.append(match[2])
+    return re.compile(text + re.escape(endpoint[last:]), re.DOTALL), names

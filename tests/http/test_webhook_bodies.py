@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 from door import OWNER, House, house
+from yarl import URL
 
 ECHO = """
 name: Echo
@@ -211,3 +212,10 @@ async def test_the_test_endpoint_is_for_owners(echo: House) -> None:
     assert (await echo.request("POST", path, json={}, headers=await echo.as_somebody()))[1]["error"] == "ForbiddenError"
     assert (await echo.request("POST", path, json={"payload": [1]}, headers=OWNER))[1]["error"] == "RequestValidationError"
     assert (await echo.request("POST", "/v2/workspaces/zzzzzzz/test/x", json={}, headers=OWNER))[0] == 404
+
+
+async def test_an_encoded_slash_is_part_of_its_parameter(echo: House) -> None:
+    await echo.load("{name: Echo, automations: {one: {when: {endpoint: 'users/:id'}, do: [], output: '{{pathParams}}'}}}")
+    for path, id in (("a%2Fb", "a/b"), ("a%2fb%20c", "a/b c"), ("100%25", "100%"), ("%C3%A9%2B+", "é++")):
+        _, answer, _ = await echo.request("POST", URL(f"/v2/workspaces/{echo.id}/webhooks/users/{path}", encoded=True))
+        assert answer == {"id": id}
