@@ -188,6 +188,7 @@ class Run(Actor):
         start, error = finished.start, finished.error
         self.open -= 1
         if error is not None:
+            finished.frame.executed(error)
             finished.frame.fail(error)
         if start.delivery_id is not None:
             self._facts.append(Delivered(start.delivery_id))

@@ -7,6 +7,7 @@ import pytest
 from kit import emit, endpoint, listener, of_type, payloads, put, sandbox, steps
 
 import store
+from runtime.calls import Response
 from runtime.errors import AutomationsError, NotFound, OverBudget, TooManyCalls
 from store.records import Delivery
 
@@ -66,6 +67,18 @@ async def test_a_failed_run_has_one_error_event_that_names_the_automation_that_t
         assert error["payload"]["error"] == "ObjectNotFoundError"
         [executed] = await payloads(box, "runtime.automations.executed")
         assert (executed["slug"], executed["status"], executed["error"]["error"]) == ("child", "error", "ObjectNotFoundError")
+
+
+async def test_a_fault_of_the_server_is_told_like_any_other_error_without_what_happened() -> None:
+    class Broken(Response):
+        async def write(self, data: bytes) -> None:
+            raise RuntimeError("something inside")
+
+    async with sandbox({"main": endpoint(put("$http", {"chunk": 1}))}) as box:
+        with pytest.raises(AutomationsError, match="Internal server error"):
+            await box.call("main", response=Broken())
+        told = [*await payloads(box, "error"), *(p["error"] for p in await payloads(box, "runtime.automations.executed"))]
+        assert told == [{"error": "Internal", "message": "Internal server error"}] * 2
 
 
 async def test_try_catches_the_error_of_a_callee_and_no_error_event_is_told() -> None:
