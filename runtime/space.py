@@ -24,39 +24,55 @@ class Space:
         self.topics: dict[str, set[str]] = {}
         self.global_cell: Cell | None = None
         self._overlays: dict[str, Cell] = {}
+        self._outdated: set[str] = set()
+        """Instances whose definition changed before what runs had set in their `config` was loaded."""
 
     async def open(self, cells: Cells, now: int) -> None:
         """Load what every run of the workspace reads: `global`, and what runs have set in `config`."""
-        instances = list(self.workspace.instances.values())
-        keys = [ContextKey(self.id, "global", ""), *(self._config_key(instance.path) for instance in instances)]
-        global_cell, *overlays = await cells.load(keys, now)
-        for instance, overlay in zip(instances, overlays):
-            self._overlays[instance.path] = overlay
+        paths = list(self.workspace.instances)
+        global_cell, *overlays = await cells.load([ContextKey(self.id, "global", ""), *map(self._config_key, paths)], now)
+        if self.global_cell is not None:
+            return                                       # somebody else was faster
+        for path, overlay in zip(paths, overlays):
+            self._overlays[path] = overlay
+            if path in self._outdated:
+                overlay.write("replace", (), {}, None)
+        self._outdated.clear()
+        for path, instance in self.workspace.instances.items():
+            self._overlays.setdefault(path, Cell(self._config_key(path)))
             self._hold_config(instance)
         self.global_cell = global_cell
 
     def replace(self, workspace: Workspace) -> list[Change]:
         """Go on with a new revision. What runs have set in a `config` whose definition changed is dropped; the changes to commit."""
         changes, before, self.workspace = [], self.workspace, workspace
-        if self.global_cell is None:
-            return changes
         for path, instance in workspace.instances.items():
-            old, overlay = before.instances.get(path), self._overlays.get(path)
-            if overlay is None:
-                overlay = self._overlays[path] = Cell(self._config_key(path))
-            elif (old is None or old.config != instance.config) and overlay.document:
+            old = before.instances.get(path)
+            is_outdated = old is None or old.config != instance.config
+            if self.global_cell is None:
+                if is_outdated:                          # nobody has looked yet whether there is anything to drop
+                    self._outdated.add(path)
+                    changes.append(Cell(self._config_key(path)).write("replace", (), {}, None))
+                continue
+            overlay = self._overlays.setdefault(path, Cell(self._config_key(path)))
+            if is_outdated and overlay.document:
                 changes.append(overlay.write("replace", (), {}, None))
             self._hold_config(instance)
         return changes
 
     def set_config(self, instance: Instance, key: str) -> Change:
         """Make the present value of one root key of an instance's config outlive the run and the process."""
-        value, overlay = instance.config_cell.document.get(key), self._overlays[instance.path]
-        if value is None:
+        overlay, document = self._overlays[instance.path], instance.config_cell.document
+        if key in document:
+            change = overlay.write("replace", (key,), copy(document[key]), None)
+        else:
             if key in instance.config:
-                instance.config_cell.document[key] = copy(instance.config[key])
-            return overlay.write("delete", (key,), None, None)
-        return overlay.write("replace", (key,), copy(value), None)
+                document[key] = copy(instance.config[key])
+            change = overlay.write("delete", (key,), None, None)
+        present = self.workspace.instances.get(instance.path)
+        if present is not None and present is not instance:
+            self._hold_config(present)                   # the run began with an earlier revision
+        return change
 
     def _hold_config(self, instance: Instance) -> None:
         overlay = self._overlays[instance.path]

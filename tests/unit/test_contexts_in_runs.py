@@ -142,19 +142,6 @@ async def test_writing_the_workspace_changes_nothing_and_tells_the_author() -> N
         assert [p["error"] for p in await payloads(box, "error")] == ["InvalidInstructionError"]
 
 
-async def test_a_config_write_is_seen_by_later_requests_until_the_definition_changes() -> None:
-    shared = await store.open("memory:")
-    automations = {"main": endpoint(put("config.a.b", 2)), "read": endpoint(output="{{config}}")}
-    config = {"value": {"a": {"b": 1, "c": 3}, "z": 9}}
-    async with sandbox(automations, on=shared, config=config) as box:
-        await box.call("main")
-        assert await box.call("read") == {"a": {"b": 2, "c": 3}, "z": 9}
-    async with sandbox(automations, on=shared, config=config) as box:
-        assert await box.call("read") == {"a": {"b": 2, "c": 3}, "z": 9}
-        await box.engine.catalog.update(box.id, {"config": {"value": {"z": 10}}}, box._origin(ALICE))
-        assert await box.call("read") == {"z": 10}
-
-
 async def test_an_error_keeps_the_writes_made_before_it() -> None:
     async with sandbox({"main": endpoint(put("global.kept", 1), {"ghost": {}}, put("global.never", 1)),
                         "read": endpoint(output={"kept": "{{global.kept}}", "never": "{{global.never}}"})}) as box:
