@@ -72,11 +72,12 @@ class Effects:
 
     def emit(self: Frame, event: str, payload: dict[str, Any], target: Any, options: Any) -> Awaitable[dict[str, Any]]:
         self.publish(event, payload, target, options)
-        return self._accepted(*self.run.flush_event())
+        accepting = self.run.flush_event()
+        self.run.pause()                                   # now: the event may be accepted before anybody awaits what follows
+        return self._accepted(*accepting)
 
     async def _accepted(self: Frame, committed: Future[int], live: LiveEvent) -> dict[str, Any]:
         """Whoever knows the event's id goes on before its listeners start: up to its next pause, where it may wait for them."""
-        self.run.pause()
         try:
             await durable(committed)
         finally:

@@ -58,3 +58,11 @@ async def test_a_malformed_path_is_told_with_the_wait() -> None:
         with pytest.raises(VariableNameError) as caught:
             await box.call("main")
         assert caught.value.details == {"oneOf": [{"event": "said", "filters": {"payload..a": 1}}]}
+
+
+async def test_an_emitter_that_asked_for_its_event_waits_for_the_listener_in_time() -> None:
+    async with sandbox({
+        "main": endpoint(emit("go", {"n": 1}, output="e"), {"wait": {"oneOf": [
+            {"event": "runtime.automations.executed", "filters": {"payload.trigger.id": "{{e.id}}"}}], "output": "done"}}, output="{{done.payload.output}}"),
+        "heard": listener("go", output={"n": "{{payload.n}}"})}) as box:
+        assert await asyncio.wait_for(box.call("main"), 5) == {"n": 1}
