@@ -141,15 +141,18 @@ class Writing:
 
     async def join_topic(self: Frame, topic: str, user_ids: list[str] | None, *, create: bool, join: bool) -> None:
         topics = self.space.topics
-        if topic not in topics:
-            if not create:
-                raise InvalidInstruction(f"Topic {topic!r} does not exist", {"topic": topic}, wire="PrismeError")
-            topics[topic] = set()
-            self.run.fact(Topic(self.workspace.id, topic, ""))
-            self.native("events.userTopics.created", {"topic": topic, **({"userIds": user_ids} if user_ids else {})})
         users = user_ids or ([self.view.identity.user_id] if join and self.view.identity.user_id else [])
         if join and not users:
             raise InvalidInstruction("joinUserTopic needs a user", {"topic": topic}, wire="PrismeError")
+        if topic in topics:
+            if not join:
+                return                                   # there is nothing to create
+        elif not create:
+            raise InvalidInstruction(f"Topic {topic!r} does not exist", {"topic": topic}, wire="PrismeError")
+        else:
+            topics[topic] = set()
+            self.run.fact(Topic(self.workspace.id, topic, ""))
+            self.native("events.userTopics.created", {"topic": topic, **({"userIds": user_ids} if user_ids else {})})
         for user in users:
             if user not in topics[topic]:
                 topics[topic].add(user)
