@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from runtime.errors import ExpressionError
-from runtime.expressions.coercion import Number, is_number, script_text, to_text
+from runtime.expressions.coercion import Number, is_number, number, script_text, to_text
 from runtime.expressions.limits import MAX_ITEMS, check_text
 from runtime.values import UNDEFINED
 
@@ -56,6 +56,7 @@ def cut(value: Any = UNDEFINED, start: Any = UNDEFINED, end: Any = UNDEFINED) ->
 
 
 def _position(index: Number, size: int) -> int:
+    index = number(index)
     if math.isnan(index):
         return 0
     if index >= size:

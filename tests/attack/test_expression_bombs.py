@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import AutomationsError
@@ -218,6 +218,7 @@ FUNCTIONS = ["URL", "URLSearchParams", "base64", "ceil", "date", "deepmerge", "f
 OPERATORS = ["+", "-", "*", "/", "%", "<", "<=", ">", ">=", "==", "===", "!=", "not equals", "in", "not in", "matches", "and", "or"]
 
 
+@example("truncate", [None, 10 ** 400], "")
 @given(st.sampled_from(FUNCTIONS), st.lists(values, max_size=5), st.sampled_from(["", ".year", ".iso", ".asJSON", ".asString", ".hostname", ".x"]))
 @settings(max_examples=150, deadline=2000)
 def test_any_function_takes_any_arguments(name, arguments, field):
