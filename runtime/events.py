@@ -104,7 +104,7 @@ class Bus:
             live.waits, cancelled = waits.claim(live)
             if cancelled:
                 return live
-        automations = triggers.native(type, source.get("appInstanceFullSlug", "")) if draft.native else triggers.custom(type)
+        automations = triggers.native(type, source) if draft.native else triggers.custom(type)
         if automations:
             live.listeners = listeners = []
             for automation in automations:

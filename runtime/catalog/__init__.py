@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from runtime.calls import NewEvent, Origin
@@ -320,7 +321,7 @@ class Catalog:
 
     async def _tell_users(self, slug: str, users: list[Workspace], event: NewEvent, origin: Origin) -> None:
         """Who uses the app hears what happened, but not who did it."""
-        told = Origin(origin.correlation_id)
+        told, event = Origin(origin.correlation_id), replace(event, source={"appSlug": slug})
         await asyncio.gather(*(self._bus.accept(user, [event], told) for user in users
                                if any(instance.app_slug == slug for instance in user.instances.values())))
 

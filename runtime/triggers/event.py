@@ -31,16 +31,20 @@ class EventIndex:
     def custom(self, type: str) -> Sequence[Automation]:
         return self._custom.get(type, _NOBODY)
 
-    def native(self, type: str, instance_path: str = "") -> Sequence[Automation]:
-        """The workspace's own listeners, and those of the instance that the event is about."""
+    def native(self, type: str, source: dict[str, Any]) -> Sequence[Automation]:
+        """The workspace's own listeners, and those of the instances that the event is about."""
         found = self._native.get(type, _NOBODY)
         if not found:
             return found
-        return [a for a in found if not a.instance.prefix or _concerns(a.instance, type, instance_path)]
+        return [a for a in found if not a.instance.prefix or _concerns(a.instance, type, source)]
 
 
-def _concerns(instance: Any, type: str, instance_path: str) -> bool:
-    return type in ("apps.published", "apps.deleted") or instance.path == instance_path
+def _concerns(instance: Any, type: str, source: dict[str, Any]) -> bool:
+    """Its own life; and that of its app, or of the app or workspace around it."""
+    if type not in ("apps.published", "apps.deleted"):
+        return bool(instance.path == source.get("appInstanceFullSlug", ""))
+    app_slug = source.get("appSlug")                     # None in the workspace that is the app
+    return instance.parent.app_slug == app_slug or app_slug is not None and instance.app_slug == app_slug
 
 
 def _once(automations: list[Any], automation: Any) -> None:
