@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from runtime.errors import ContextTooLarge
 from runtime.expressions import follow
+from runtime.lifespans import Ends, limited, normal, taken_from, unlimited
 from runtime.values import UNDEFINED, decode, encode
 from store.changes import apply
 from store.protocol import Store
@@ -23,7 +24,7 @@ Path = tuple[str | int, ...]
 class Cell:
     """One document. `persistent` cells give a `Change` for each write, the others live and die with their run."""
 
-    __slots__ = ("key", "document", "expires_at", "persistent", "outgrown", "_size", "_has_ended", "__weakref__")
+    __slots__ = ("key", "document", "expires_at", "persistent", "outgrown", "ends", "_size", "_has_ended", "__weakref__")
 
     def __init__(self, key: ContextKey, document: dict[str, Any] | None = None, *, persistent: bool = True) -> None:
         self.key = key
@@ -32,6 +33,8 @@ class Cell:
         self.persistent = persistent
         self.outgrown = False
         """More than its limit, less than twice that: somebody should be told."""
+        self.ends: Ends | None = None
+        """When members that were set for a while end; None, as nearly always, when there are none."""
         self._size = 0
         self._has_ended = False
         """Its life is over here, and the store has not been told."""
@@ -41,9 +44,33 @@ class Cell:
         if self.expires_at is not None and self.expires_at <= now:
             self.document.clear()
             self.expires_at = None
+            self.ends = None
             self._size = 0
             self._has_ended = True
+        return self.document if self.ends is None else self.current(now)
+
+    def current(self, now: int) -> dict[str, Any]:
+        """The document, first without the members whose time is over."""
+        for path in [path for path, end in (self.ends or {}).items() if end <= now]:
+            del self.ends[path]
+            if path:
+                apply(self.document, "delete", path)
+            else:
+                self.document.clear()
+        self.ends = self.ends or None
         return self.document
+
+    def limit(self, path: Path, end: int) -> Change:
+        """What is at `path` now ends then."""
+        self.ends = {**(self.ends or {}), normal(path): end}
+        return limited(self.key, normal(path), end, self.expires_at)
+
+    def release(self, path: Path) -> list[Change]:
+        """What was written at `path` takes the place of members that would have ended."""
+        above = normal(path)
+        released = [ended for ended in self.ends or () if ended[:len(above)] == above]
+        self.ends = {ended: end for ended, end in (self.ends or {}).items() if ended not in released} or None
+        return [unlimited(self.key, ended, self.expires_at) for ended in released]
 
     def write(self, op: str, path: Path, value: Any, expires_at: int | None, limit: int | None = None) -> Change:
         """Apply one operation and say what the store must know of it. Raises `Unapplicable`, or `ContextTooLarge` above twice
@@ -92,6 +119,7 @@ def _read_back(key: ContextKey, stored: StoredContext | None) -> Cell:
         return Cell(key)
     cell = Cell(key, stored.document)
     cell.expires_at = stored.expires_at
+    cell.ends = taken_from(stored.document)
     return cell
 
 

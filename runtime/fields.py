@@ -9,6 +9,7 @@ from runtime.expressions import follow
 from runtime.values import UNDEFINED
 
 if TYPE_CHECKING:
+    from runtime.contexts import Cell
     from runtime.frame import Frame
 
 Field = Callable[["Frame"], Any]
@@ -58,6 +59,10 @@ def _pages_url(frame: Frame) -> str:
     return f"{scheme}://{domains[0]}" if isinstance(domains, list) and domains else f"{scheme}://{frame.workspace.slug}{frame.settings.pages_host}"
 
 
+def _current(cell: Cell, frame: Frame) -> dict[str, Any]:
+    return cell.document if cell.ends is None else cell.current(frame.clock.now())
+
+
 def _read(document: dict[str, Any], fields: dict[str, Field], frame: Frame, path: tuple) -> Any:
     if not path:
         computed = {name: value for name, field in fields.items() if (value := field(frame)) is not UNDEFINED}
@@ -72,19 +77,19 @@ def _read_global(frame: Frame, path: tuple) -> Any:
     extra = frame.settings.additional_global_vars
     if extra and path and path[0] in extra:
         return follow(extra[path[0]], path[1:])
-    document = frame.space.global_cell.document
+    document = _current(frame.space.global_cell, frame)
     return _read({**document, **extra} if extra and not path else document, GLOBAL, frame, path)
 
 
 def _read_config(frame: Frame, path: tuple) -> Any:
-    return follow(frame.instance.config_cell.document, path)
+    return follow(_current(frame.instance.config_cell, frame), path)
 
 
 READERS: dict[str, Callable[[Frame, tuple], Any]] = {
     "global": _read_global,
-    "user": lambda f, path: _read(f.view.user.document, USER, f, path),
+    "user": lambda f, path: _read(_current(f.view.user, f), USER, f, path),
     "session": lambda f, path: _read(f.view.session.live(f.clock.now()), SESSION, f, path),
-    "run": lambda f, path: _read(f.run.cell.document, RUN, f, path),
+    "run": lambda f, path: _read(_current(f.run.cell, f), RUN, f, path),
     "socket": lambda f, path: follow(f.socket.live(f.clock.now()), path),
     "config": _read_config,
     "$workspace": lambda f, path: follow(f.instance.definition, path),

@@ -8,6 +8,7 @@ from collections import deque
 from runtime.clock import Timer
 from runtime.contexts import Cell
 from runtime.errors import TooBusy
+from runtime.lifespans import taken_from
 from runtime.run import Run
 from runtime.services import Services
 from runtime.space import Space
@@ -59,6 +60,7 @@ class Supervisor:
             run.is_resumed = True
             if stored is not None and not run.cell.document:
                 run.cell.document.update(stored.document)
+                run.cell.ends = taken_from(run.cell.document)
         return run
 
     # --- admission -----------------------------------------------------------------------------------

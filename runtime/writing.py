@@ -3,10 +3,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from runtime.calls import ADMIN, Identity
 from runtime.contexts import Cell
 from runtime.errors import ContextTooLarge, Forbidden, InvalidInstruction
+from runtime.expressions import CONTEXTS, follow
 from runtime.native import CONTEXTS_UPDATED
 from runtime.values import UNDEFINED, copy, decode, encode
 from store.records import Change, ContextKey, Topic
@@ -22,7 +24,8 @@ _UNCHARGED = 4096
 class Writing:
     """Mixed into `Frame`."""
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
+    """A local variable with a lifespan keeps no frame alive."""
 
     def write_context(self: Frame, context: str, path: tuple, op: str, value: Any) -> None | Awaitable[None]:
         if context == "$workspace":
@@ -33,16 +36,43 @@ class Writing:
         if value is UNDEFINED:
             op, value = ("delete", None) if op == "replace" else (op, None)
         cell = self._cell(context)
+        if cell.ends is not None:
+            cell.current(self.clock.now())
         change = cell.write(op, path, value, self._end_of(context), self.settings.context_max_sizes.get(context))
         if context == "config":
             self._keep_config(path)
         elif cell.persistent:
             self.run.fact(change)
+        if cell.ends is not None and op in ("replace", "delete"):
+            self._keep_ends(context, cell, cell.release(path))
         self._tell_written(change)
         if cell.outgrown:
             cell.outgrown = False
             self.report("ContextTooLargeError", f"The {context} context exceeds its limit", {"context": context})
         return None
+
+    def limit(self: Frame, path: tuple, seconds: float) -> None:
+        """The variable disappears after so many seconds, unless it is set again before."""
+        if path[0] in CONTEXTS:
+            cell = self._cell(path[0])
+            self._keep_ends(path[0], cell, [cell.limit(path[1:], self.clock.now() + int(seconds * 1000))])
+            return
+        frame, value = ref(self), self._local(path)
+
+        def end() -> None:
+            alive = frame()
+            if alive is not None and alive._local(path) is value:
+                alive.assign(path, "delete", None)
+        self.clock.call_later(seconds, end)
+
+    def _local(self: Frame, path: tuple) -> Any:
+        return follow(self.locals.get(path[0], UNDEFINED), path[1:])
+
+    def _keep_ends(self: Frame, context: str, cell: Cell, changes: list[Change]) -> None:
+        """The ends of members of `config` are those of this process alone."""
+        if cell.persistent and context != "config":
+            for change in changes:
+                self.run.fact(change)
 
     def _cell(self: Frame, context: str) -> Cell:
         match context:

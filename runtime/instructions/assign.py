@@ -6,7 +6,7 @@ from typing import Any
 
 from runtime.calls import Response
 from runtime.errors import InvalidInstruction, VariableNameError
-from runtime.expressions import constant_of
+from runtime.expressions import constant_of, to_number
 from runtime.instructions.body import as_map
 from runtime.instructions.step import At, Frame, Outcome, Step
 from runtime.language.variables import bad_set, compile_write, split_name
@@ -25,6 +25,8 @@ def build_set(body: Any, at: At, c: Any) -> Step:
         return _set_response(value, c)
     evaluate_name = c.value(name)
     step = _set_variable(body, evaluate_name, value, c)
+    if body.get("lifespan") is not None:
+        step = _for_a_while(step, evaluate_name, c.value(body["lifespan"]))
     if constant_of(evaluate_name, _VARYING) is not _VARYING:
         return step
     steer = _set_response(value, c)                       # what a name made of variables may turn out to be
@@ -60,6 +62,20 @@ def _set_variable(body: dict[str, Any], evaluate_name: Callable, value: Callable
             except (VariableNameError, Unapplicable):
                 raise bad_set(evaluate_name(frame), new) from None
         return replace
+    return run
+
+
+def _for_a_while(step: Step, evaluate_name: Callable, lifespan: Callable) -> Step:
+    """The variable disappears after `lifespan` seconds; undefined or null means never."""
+    def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
+        name, written = evaluate_name(frame), lifespan(frame)
+        seconds = to_number(written)
+        if written is not None and written is not UNDEFINED and not 0 <= seconds < 1e10:
+            raise InvalidInstruction("Invalid set instruction : lifespan must be a number of seconds", {"variable": name, "lifespan": written})
+        outcome = step(frame)
+        if outcome is None and written is not None and written is not UNDEFINED:
+            frame.limit(split_name(name)[0], seconds)
+        return outcome
     return run
 
 

@@ -68,6 +68,9 @@ class Frame(Protocol):
     def assign(self, path: tuple, op: str, value: Any) -> None | Awaitable[None]:
         """Write a variable, local or of a context. `value` is a copy nobody else holds. Only a switch of session waits."""
 
+    def limit(self, path: tuple, seconds: float) -> None:
+        """The variable that was just written disappears after so many seconds, unless it is set again before."""
+
     def borrow(self, name: str) -> None:
         """The local variable has its value in common with something else: copied before it is changed inside."""
 
