@@ -246,7 +246,7 @@ class Engine:
     def _changed(self, old: Workspace | None, new: Workspace | None) -> None:
         """A revision was committed, or a workspace deleted; called before anybody hears of it."""
         if new is not None:
-            self._adopt(new, {})
+            self._adopt(new)
         elif old is not None:
             self._scheduler.forget(old.id)
             self._hold(self._unload(self._spaces.pop(old.id, None)))
@@ -263,7 +263,8 @@ class Engine:
         for callback in self._on_deleted:
             callback(space.id)
 
-    def _adopt(self, workspace: Workspace, ticks: dict[tuple[str, str], int]) -> None:
+    def _adopt(self, workspace: Workspace, ticks: dict[tuple[str, str], int] | None = None) -> None:
+        """Go on with this revision. `ticks` are the last firings, given after a downtime."""
         space = self._spaces.get(workspace.id)
         before = space.workspace if space else None
         if space is None:
@@ -274,18 +275,22 @@ class Engine:
                 self.store.commit(changes)
         self._plan(before, workspace, ticks)
 
-    def _plan(self, before: Workspace | None, workspace: Workspace, ticks: dict[tuple[str, str], int]) -> None:
-        """Schedules of private automations of apps are not planned."""
-        wanted = {a.full_slug: a for i in workspace.instances.values() for a in i.automations.values()
-                  if a.schedules and not (i.path and a.private)}
-        for instance in before.instances.values() if before else ():
-            for automation in instance.automations.values():
-                if automation.schedules and automation.full_slug not in wanted:
-                    self._scheduler.forget(workspace.id, automation.full_slug)
+    def _plan(self, before: Workspace | None, workspace: Workspace, ticks: dict[tuple[str, str], int] | None) -> None:
+        wanted, planned = _scheduled(workspace), _scheduled(before) if before else {}
+        for slug in planned.keys() - wanted.keys():
+            self._scheduler.forget(workspace.id, slug)
         for slug, automation in wanted.items():
-            old = before.automation(slug) if before else None
+            old = planned.get(slug)
             if old is None or old.schedules != automation.schedules:
-                self._scheduler.plan(workspace.id, slug, automation.schedules, ticks.get((workspace.id, slug)))
+                last = None if ticks is None else max(ticks.get((workspace.id, slug), 0), self._since(automation))
+                self._scheduler.plan(workspace.id, slug, automation.schedules, last)
+
+    def _since(self, automation: Automation) -> int:
+        """When the automation was changed last, at the latest: a tick before that was not missed."""
+        since, instance = self.catalog.revision(automation.instance.workspace_id).updated_at, automation.instance
+        while instance.parent is not None:
+            since, instance = max(since, self.catalog.require_app(instance.app_slug).latest.created_at), instance.parent
+        return since
 
     def _registry(self) -> dict[str, Any]:
         return {w.slug: {"id": w.id, "name": w.name} for w in self.catalog.all() if w.definition.get("registerWorkspace")}
@@ -332,3 +337,9 @@ class Engine:
         if origin.source_workspace_id:
             shown["sourceWorkspaceId"] = origin.source_workspace_id
         return shown
+
+
+def _scheduled(workspace: Workspace) -> dict[str, Automation]:
+    """The automations whose schedules count: private ones of apps are left to their app."""
+    return {automation.full_slug: automation for instance in workspace.instances.values() for automation in instance.automations.values()
+            if automation.schedules and not (instance.path and automation.private)}
