@@ -67,7 +67,8 @@ class Bus:
     async def accept(self, workspace: Any, events: Sequence[NewEvent], origin: Origin, *, native: bool = True,
                      facts: Sequence[Fact] = (), on_commit: Callable[[], None] | None = None) -> list[LiveEvent]:
         """Accept events that no run made, with other facts, in one batch; everything it sets off has begun when this returns.
-        Listeners are those of `workspace`, the snapshot that `on_commit` puts in place. Raises `InvalidEvent` for the first event that cannot be, and then accepts none."""
+        Listeners are those of `workspace`, the snapshot that `on_commit` puts in place. Raises `InvalidEvent` for the
+        first event that cannot be, and then accepts none."""
         space = self.spaces.get(workspace.id) or Space(workspace, self._clock, self._settings)
         drafts = [self._draft(workspace, event, origin, native) for event in events]
         future, live = self.hand_over(space, drafts, facts, on_commit, triggers=workspace.triggers)

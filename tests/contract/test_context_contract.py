@@ -1,16 +1,12 @@
 """The contract of contexts, C1 to C18, on every store: what automations and runs see of each other's writes."""
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from kit import ALICE, BOB, emit, endpoint, listener, payloads, put, sandbox, steps
+from kit import ALICE, BOB, emit, endpoint, listener, payloads, put, sandbox
 
 from runtime.calls import NOBODY, Identity, NewEvent, Origin
-from runtime.errors import AutomationsError
 from runtime.testing import HandClock
 from store.protocol import Store
 
