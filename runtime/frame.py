@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.calls import Identity, Origin, Response
 from runtime.contexts import Cell
 from runtime.effects import Effects
-from runtime.errors import AutomationsError, NotFound, TooManyCalls
+from runtime.errors import AutomationsError, Forbidden, NotFound, TooManyCalls
 from runtime.expressions import CONTEXTS
 from runtime.fields import READERS
 from runtime.instructions.step import Break, Outcome
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _NOTHING: list[Any] = []
+_AUTHORS = frozenset(("owner", "editor"))
+"""Roles that may run whatever the workspace holds; nobody else is allowed any `authorizations.action` yet."""
 _LEFT = Break("all", is_from_callee=True)
 """How a callee that broke with scope `all` ends for its caller, which evaluates its own output."""
 
@@ -86,6 +88,8 @@ class Frame(Writing, Effects):
 
     def _admit(self) -> None:
         automation, limit = self.automation, self.settings.maximum_successive_calls
+        if automation.action and self.view.identity.role not in _AUTHORS and self.trigger["type"] != "schedule":
+            raise Forbidden(f"You are not allowed to run {automation.full_slug}", {"automation": automation.full_slug, "action": automation.action})
         if automation.secrets is not None:
             self.hide(collect(automation.secrets, self.arguments))
         if automation.validator is not None:

@@ -30,6 +30,9 @@ class Automation:
         self.instance = instance
         self.full_slug = instance.prefix + slug
         self.private = document.get("private") is True
+        authorizations = document.get("authorizations")
+        self.action: str | None = authorizations.get("action") if isinstance(authorizations, dict) else None
+        """What callers must be allowed to do; None when everybody may run it."""
         self.endpoint: str | None = slug if endpoint is True else endpoint or None
         self.events: list[str] = list(when.get("events") or ())
         self.schedules: list[str] = list(when.get("schedules") or ())
