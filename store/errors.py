@@ -16,3 +16,7 @@ class Unavailable(StoreError):
 
 class Full(StoreError):
     """No room is left on the disk."""
+
+
+class Fenced(StoreError):
+    """The others have taken this node for dead and gone on with its runs: it may write again only under a new name."""

@@ -23,6 +23,8 @@ from store.records import (
     Delivery,
     Event,
     Fact,
+    FeedRecord,
+    FeedRecordEnded,
     Session,
     SessionEnded,
     StoredContext,
@@ -85,6 +87,8 @@ _CHECKED = (Workspace, WorkspaceDeleted, App, AppDeleted, Tick)
 class MemoryStore:
     """Commits at once and forgets everything when it closes."""
 
+    cluster = None
+
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
@@ -96,6 +100,7 @@ class MemoryStore:
         self._waits: dict[str, Wait] = {}
         self._sessions: dict[str, Session] = {}
         self._topics: dict[Topic, None] = {}
+        self._feed_records: dict[str, FeedRecord] = {}
 
     def commit(self, facts: Sequence[Fact]) -> Future[int]:
         future: Future[int] = self._loop.create_future()
@@ -143,6 +148,10 @@ class MemoryStore:
                 self._sessions.pop(id, None)
             case Topic():
                 self._topics[fact] = None
+            case FeedRecord():
+                self._feed_records[fact.id] = fact
+            case FeedRecordEnded(id):
+                self._feed_records.pop(id, None)
             case WorkspaceDeleted(id):
                 self._forget(id)
 
@@ -150,7 +159,7 @@ class MemoryStore:
         for table in (self._cells, self._topics):
             for key in [key for key in table if key.workspace_id == workspace_id]:
                 del table[key]
-        for facts in (self._deliveries, self._waits):
+        for facts in (self._deliveries, self._waits, self._feed_records):
             for id in [id for id, fact in facts.items() if fact.workspace_id == workspace_id]:
                 del facts[id]
 
@@ -207,12 +216,37 @@ class MemoryStore:
         self._check_open()
         return sorted(self._topics)
 
+    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
+        self._check_open()
+        found = self._feed_records.get(id)
+        return None if found is None or _is_over(found.expires_at, now) else found
+
     async def expire(self, now: int) -> int:
         self._check_open()
-        ended = [id for id, session in self._sessions.items() if _is_over(session.expires_at, now)]
-        for id in ended:
-            del self._sessions[id]
-        return len(ended) + self._drop_cells(list(self._cells), now)
+        dropped = self._drop_cells(list(self._cells), now)
+        for facts in (self._sessions, self._feed_records):
+            ended = [id for id, fact in facts.items() if _is_over(fact.expires_at, now)]
+            for id in ended:
+                del facts[id]
+            dropped += len(ended)
+        return dropped
+
+    async def forget_events(self, workspace_id: str, *, before_time: int | None = None, keep: int | None = None) -> int:
+        self._check_open()
+        events = self._events.get(workspace_id, [])
+        kept = events if keep is None else events[max(len(events) - keep, 0):]
+        kept = [entry for entry in kept if before_time is None or entry[1].created_at >= before_time]
+        self._events[workspace_id] = kept
+        return len(events) - len(kept)
+
+    async def oldest(self, workspace_id: str) -> int:
+        self._check_open()
+        events = self._events.get(workspace_id)
+        return events[0][0] if events else 0
+
+    async def event_workspaces(self) -> list[str]:
+        self._check_open()
+        return sorted(id for id, events in self._events.items() if events)
 
     async def ping(self) -> None:
         self._check_open()

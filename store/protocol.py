@@ -2,15 +2,35 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from store.query import EventQuery
-from store.records import App, ContextKey, Delivery, Fact, Session, StoredContext, StoredEvent, Tick, Topic, Wait, Workspace
+from store.records import (
+    App,
+    ContextKey,
+    Delivery,
+    Fact,
+    FeedRecord,
+    Member,
+    Session,
+    StoredContext,
+    StoredEvent,
+    Tick,
+    Topic,
+    Wait,
+    Workspace,
+)
+
+Hear = Callable[[int, Sequence[Fact]], None]
+"""(position of the first event among them, facts): what another node committed in one piece."""
 
 
 class Store(Protocol):
     """Facts, durable and ordered. Stores never read a clock and never make an identifier: time comes in as `now`."""
+
+    cluster: "Cluster | None"
+    """What only a store has that several nodes may share."""
 
     def commit(self, facts: Sequence[Fact]) -> "Future[int]":
         """Write all of `facts` or none; when the future is done they survive a power cut.
@@ -47,11 +67,53 @@ class Store(Protocol):
 
     async def topics(self) -> list[Topic]: ...
 
+    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
+        """The record of a connection unless its life ended at or before `now`."""
+
     async def expire(self, now: int) -> int:
-        """Drop contexts and sessions whose life ended at or before `now`; how many. Housekeeping only: reads never show them."""
+        """Drop contexts, sessions and feed records whose life ended at or before `now`; how many. Housekeeping only: reads
+        never show them."""
+
+    async def forget_events(self, workspace_id: str, *, before_time: int | None = None, keep: int | None = None) -> int:
+        """Drop the events accepted before `before_time` (milliseconds), and all but the newest `keep`; how many went. Their
+        room is given back to the disk, if not at once then soon; commits go on meanwhile."""
+
+    async def oldest(self, workspace_id: str) -> int:
+        """The position of the oldest event of the workspace that is still there; 0 when there is none."""
+
+    async def event_workspaces(self) -> list[str]:
+        """The ids of all workspaces that have events, those of deleted workspaces included."""
 
     async def ping(self) -> None:
         """Raises `Unavailable` when nothing can be read."""
 
     async def close(self) -> None:
         """Write what is waiting, then let go of the files. A commit after it raises `Unavailable`."""
+
+
+class Cluster(Protocol):
+    """Several nodes on one store: what each commits is told to all of them, in one order."""
+
+    async def join(self, member: Member, hear: Hear) -> None:
+        """Become a node. Nothing can be committed before. From now on `hear` is called on the loop, in the order of the
+        commits, with what other nodes committed: earlier ones before the future of a commit of ours is done, later ones after.
+        Joining again, under a new id, is how a fenced node comes back."""
+
+    async def leave(self) -> None:
+        """Let go of everything; the others need not wait for the end of a lease."""
+
+    async def catch_up(self) -> None:
+        """When this returns, `hear` was called for every commit that any node was told of before the call."""
+
+    def owner(self, workspace_id: str, correlation_id: str) -> Member | None:
+        """The other node that holds this run, as far as `hear` has heard; None when nobody does, or this node."""
+
+    async def beat(self) -> dict[str, int]:
+        """Show that this node lives. The answer: for each other node, a number that grows while it does. Raises `Fenced`."""
+
+    async def take_over(self, id: str) -> list[Delivery]:
+        """Declare a node dead. From the moment of this commit it can write nothing, and its runs are free; the first node to
+        say so gets its unfinished deliveries, in order, the others an empty list."""
+
+    async def agree(self, name: str, value: str) -> str:
+        """The value that all nodes keep under this name: `value` when nobody kept one before."""

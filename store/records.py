@@ -141,5 +141,48 @@ class Topic(NamedTuple):
     user_id: str
 
 
+class FeedRecord(NamedTuple):
+    """How far a live connection has come, so that it can be resumed, on any node. `id` again replaces the record."""
+
+    id: str
+    workspace_id: str
+    expires_at: int
+    body: bytes
+
+
+class FeedRecordEnded(NamedTuple):
+    id: str
+
+
+class RunHeld(NamedTuple):
+    """The run of this correlation id lives on the node that commits this; a `Conflict` while it lives on another one."""
+
+    workspace_id: str
+    correlation_id: str
+
+
+class RunLeft(NamedTuple):
+    """The node that held the run has let go of it."""
+
+    workspace_id: str
+    correlation_id: str
+
+
+class Volatile(NamedTuple):
+    """An event that is told and never stored. Only nodes that share their store commit it: for the ears of the others."""
+
+    workspace_id: str
+    body: bytes
+
+
 Fact = (Event | Change | Delivery | Delivered | Wait | WaitEnded | Tick | Session | SessionEnded
-        | Workspace | WorkspaceDeleted | App | AppDeleted | Topic)
+        | Workspace | WorkspaceDeleted | App | AppDeleted | Topic | FeedRecord | FeedRecordEnded | RunHeld | RunLeft | Volatile)
+
+
+class Member(NamedTuple):
+    """A node, as the others see it. `id` is new at each start; `url` is where the others reach it."""
+
+    id: str
+    url: str
+    host: str
+    pid: int

@@ -30,6 +30,8 @@ _EXPIRED_AT_ONCE = 500          # documents dropped in one transaction, so that 
 class SqliteStore:
     """Keeps every promise of `Store` in one folder of one machine."""
 
+    cluster = None
+
     def __init__(self, folder: Path, *, durability: str = "commit", max_bytes: int | None = None) -> None:
         loop = asyncio.get_running_loop()
         with ExitStack() as undo:
