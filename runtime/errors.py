@@ -155,3 +155,11 @@ class FetchFailed(RunFailed):
     """The network, not an HTTP status: an address that is refused, a name that does not resolve, a connection lost."""
 
     wire = "FetchError"
+
+
+class HeldElsewhere(Exception):
+    """The run lives on another node, which must be asked instead."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"the run is held by the node at {url}")
+        self.url = url
