@@ -102,10 +102,10 @@ class Server:
                 _log.warning("what has expired stays for now: %s", error)
 
 
-async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, ids: Ids | None = None) -> Server:
-    """Open the store and put a node together; it listens only after `listen`."""
+async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, ids: Ids | None = None, store: Store | None = None) -> Server:
+    """Open the store, unless one is given, and put a node together; it listens only after `listen`."""
     clock, ids = clock or SystemClock(), ids or RandomIds()
-    opened = await stores.open(settings.storage_url, durability=settings.storage_durability)
+    opened = store or await stores.open(settings.storage_url, durability=settings.storage_durability)
     sessions = Sessions(opened, clock, ids, max_age_seconds=settings.access_tokens_max_age)
     auth = Auth(settings, keys, sessions, clock)
     engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
