@@ -1,18 +1,29 @@
-"""The writer's half of what changes rarely: workspaces, apps, topics, sessions and ticks. One fact, one statement."""
+"""The writer's half of what changes rarely: workspaces, apps, topics, sessions, feeds and ticks. One fact, one statement."""
 from __future__ import annotations
 
 from sqlite3 import Connection
 from typing import NamedTuple
 
 from store.errors import Conflict
-from store.records import App, AppDeleted, Session, SessionEnded, Tick, Topic, Workspace, WorkspaceDeleted
+from store.records import (
+    App,
+    AppDeleted,
+    FeedRecord,
+    FeedRecordEnded,
+    Session,
+    SessionEnded,
+    Tick,
+    Topic,
+    Workspace,
+    WorkspaceDeleted,
+)
 
 TICKS_KEPT_MS = 7 * 24 * 3600 * 1000
 """How far behind the newest tick of an automation another may be; one older than this counts as fired."""
 
 
-class SessionsEnded(NamedTuple):
-    """The lives of all logins that end at or before `now` are over."""
+class LivesEnded(NamedTuple):
+    """The lives of all logins and feed records that end at or before `now` are over."""
 
     now: int
 
@@ -32,6 +43,7 @@ class Definitions:
         self._execute("DELETE FROM workspaces WHERE id = ?", fact)
         self._execute("DELETE FROM ticks WHERE workspace_id = ?", fact)
         self._execute("DELETE FROM topics WHERE workspace_id = ?", fact)
+        self._execute("DELETE FROM feed_records WHERE workspace_id = ?", fact)
 
     def app(self, fact: App) -> None:
         cursor = self._execute("INSERT INTO apps VALUES (?, ?, ?) ON CONFLICT (slug) DO UPDATE SET body = excluded.body "
@@ -51,8 +63,16 @@ class Definitions:
     def session_ended(self, fact: SessionEnded) -> None:
         self._execute("DELETE FROM sessions WHERE id = ?", fact)
 
-    def sessions_ended(self, fact: SessionsEnded) -> None:
+    def feed_record(self, fact: FeedRecord) -> None:
+        self._execute("INSERT INTO feed_records VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                      "workspace_id = excluded.workspace_id, expires_at = excluded.expires_at, body = excluded.body", fact)
+
+    def feed_record_ended(self, fact: FeedRecordEnded) -> None:
+        self._execute("DELETE FROM feed_records WHERE id = ?", fact)
+
+    def lives_ended(self, fact: LivesEnded) -> None:
         self._execute("DELETE FROM sessions WHERE expires_at <= ?", fact)
+        self._execute("DELETE FROM feed_records WHERE expires_at <= ?", fact)
 
     def tick(self, fact: Tick) -> None:
         whose = fact.workspace_id, fact.automation

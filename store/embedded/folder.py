@@ -7,9 +7,8 @@ import sqlite3
 from pathlib import Path
 
 from store.embedded.conditions import add_functions
+from store.embedded.migrations import SCHEMA_VERSION, upgrade, version_of
 from store.errors import StoreError, Unavailable
-
-SCHEMA_VERSION = 1
 
 _PAGE_BYTES = 8192
 _SYNCHRONOUS = {"commit": "FULL", "relaxed": "NORMAL"}
@@ -54,6 +53,7 @@ class Folder:
 
     def _prepare(self, connection: sqlite3.Connection, durability: str, max_bytes: int | None) -> None:
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")     # before the first page is written, or never without a copy
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")        # the store does it, off the way of commits
@@ -61,13 +61,10 @@ class Folder:
         connection.execute("PRAGMA cache_size = -16000")
         if max_bytes is not None:
             connection.execute(f"PRAGMA max_page_count = {max_bytes // _PAGE_BYTES}").fetchone()
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if (version := version_of(connection)) > SCHEMA_VERSION:
             raise Unavailable(f"{self._file} was written by a newer version (schema {version}, this one knows up to "
                               f"{SCHEMA_VERSION}); update Motorik, or name another folder")
-        if version == 0:
-            schema = Path(__file__).with_name("schema.sql").read_text()
-            connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        upgrade(connection)
 
     def reading(self) -> sqlite3.Connection:
         """A connection that sees every commit and holds up none. The file must have been opened for writing before."""

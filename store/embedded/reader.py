@@ -10,7 +10,7 @@ import orjson
 from store.documents import Operation, fold, is_fresh_start
 from store.embedded.celllog import Compacted
 from store.errors import Unavailable
-from store.records import App, Delivery, Session, StoredContext, Tick, Topic, Wait, Workspace
+from store.records import App, Delivery, FeedRecord, Session, StoredContext, Tick, Topic, Wait, Workspace
 
 Question = Callable[[sqlite3.Connection], Any]
 
@@ -76,8 +76,10 @@ def ended_cells(connection: sqlite3.Connection, now: int, limit: int) -> list[by
     return [row[0] for row in rows]
 
 
-def ended_sessions(connection: sqlite3.Connection, now: int) -> int:
-    return connection.execute("SELECT count(*) FROM sessions WHERE expires_at <= ?", (now,)).fetchone()[0]
+def ended_lives(connection: sqlite3.Connection, now: int) -> int:
+    """How many logins and feed records there are whose end has come."""
+    return connection.execute("SELECT (SELECT count(*) FROM sessions WHERE expires_at <= ?1) + "
+                              "(SELECT count(*) FROM feed_records WHERE expires_at <= ?1)", (now,)).fetchone()[0]
 
 
 def ping(connection: sqlite3.Connection) -> None:
@@ -87,6 +89,11 @@ def ping(connection: sqlite3.Connection) -> None:
 def session(connection: sqlite3.Connection, id: str) -> Session | None:
     row = connection.execute("SELECT * FROM sessions WHERE id = ?", (id,)).fetchone()
     return row and Session(*row)
+
+
+def feed_record(connection: sqlite3.Connection, id: str) -> FeedRecord | None:
+    row = connection.execute("SELECT * FROM feed_records WHERE id = ?", (id,)).fetchone()
+    return row and FeedRecord(*row)
 
 
 def workspaces(connection: sqlite3.Connection) -> list[Workspace]:

@@ -27,6 +27,9 @@ CREATE TABLE blocks (
     earliest     INTEGER NOT NULL,
     latest       INTEGER NOT NULL
 );
+-- No event gets a position up to this one again, though those that had them may be gone.
+CREATE TABLE forgotten (position INTEGER NOT NULL);
+INSERT INTO forgotten VALUES (0);
 
 -- A context document is the fold of its operations by `n`, which grows over all documents. The first one left after a
 -- compaction replaces the whole (its path is empty). The last one says when the document ends.
@@ -76,6 +79,13 @@ CREATE TABLE sessions (
     body         BLOB NOT NULL
 );
 CREATE INDEX sessions_by_end ON sessions (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE feed_records (
+    id           TEXT NOT NULL PRIMARY KEY,
+    workspace_id TEXT NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    body         BLOB NOT NULL
+);
+CREATE INDEX feed_records_by_end ON feed_records (expires_at);
 CREATE TABLE workspaces (
     id           TEXT NOT NULL PRIMARY KEY,
     slug         TEXT NOT NULL UNIQUE,
@@ -95,3 +105,6 @@ CREATE TABLE topics (
     user_id      TEXT NOT NULL,
     PRIMARY KEY (workspace_id, topic, user_id)
 ) WITHOUT ROWID;
+
+-- Holds something only while the store finds out whether it can write again.
+CREATE TABLE probes (body BLOB NOT NULL);

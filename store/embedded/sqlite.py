@@ -13,7 +13,7 @@ from typing import Any
 from store.documents import cell_key
 from store.embedded import reader
 from store.embedded.celllog import CellEnded
-from store.embedded.definitions import SessionsEnded
+from store.embedded.definitions import LivesEnded
 from store.embedded.folder import Folder
 from store.embedded.lane import Lane
 from store.embedded.reader import Reader
@@ -21,7 +21,20 @@ from store.embedded.search import find_events
 from store.embedded.writer import Writer
 from store.errors import StoreError
 from store.query import EventQuery
-from store.records import App, ContextKey, Delivery, Fact, Session, StoredContext, StoredEvent, Tick, Topic, Wait, Workspace
+from store.records import (
+    App,
+    ContextKey,
+    Delivery,
+    Fact,
+    FeedRecord,
+    Session,
+    StoredContext,
+    StoredEvent,
+    Tick,
+    Topic,
+    Wait,
+    Workspace,
+)
 
 _CHECKPOINT_BYTES = 8 << 20     # of log: enough that hot pages are copied once for many commits, little enough to copy
 _EXPIRED_AT_ONCE = 500          # documents dropped in one transaction, so that commits get their turn
@@ -86,14 +99,18 @@ class SqliteStore:
     async def topics(self) -> list[Topic]:
         return await self._ask(reader.topics)
 
+    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
+        found = await self._ask(reader.feed_record, id)
+        return None if found is None or _is_over(found, now) else found
+
     async def expire(self, now: int) -> int:
         dropped = 0
         while keys := await self._ask(reader.ended_cells, now, _EXPIRED_AT_ONCE):
             await self._writes.submit([CellEnded(key, now) for key in keys])
             dropped += len(keys)
-        if sessions := await self._ask(reader.ended_sessions, now):
-            await self._writes.submit([SessionsEnded(now)])
-        return dropped + sessions
+        if others := await self._ask(reader.ended_lives, now):
+            await self._writes.submit([LivesEnded(now)])
+        return dropped + others
 
     async def ping(self) -> None:
         await self._ask(reader.ping)
@@ -133,7 +150,7 @@ class SqliteStore:
         self._tidying = None
 
 
-def _is_over(life: StoredContext | Session, now: int) -> bool:
+def _is_over(life: StoredContext | Session | FeedRecord, now: int) -> bool:
     return life.expires_at is not None and life.expires_at <= now
 
 

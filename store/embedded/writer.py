@@ -7,7 +7,7 @@ from typing import Any
 
 from store.documents import cells_of
 from store.embedded.celllog import CellEnded, CellLog, Compacted
-from store.embedded.definitions import Definitions, SessionsEnded
+from store.embedded.definitions import Definitions, LivesEnded
 from store.embedded.eventlog import EventLog
 from store.embedded.openfacts import OpenFacts
 from store.errors import Conflict, Full, StoreError, Unavailable
@@ -19,17 +19,22 @@ from store.records import (
     Delivery,
     Event,
     Fact,
+    FeedRecord,
+    FeedRecordEnded,
+    RunHeld,
+    RunLeft,
     Session,
     SessionEnded,
     Tick,
     Topic,
+    Volatile,
     Wait,
     WaitEnded,
     Workspace,
     WorkspaceDeleted,
 )
 
-Batch = Sequence[Fact | CellEnded | Compacted | SessionsEnded]
+Batch = Sequence[Fact | CellEnded | Compacted | LivesEnded]
 
 _FAILURES = (sqlite3.Error, StoreError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
@@ -53,9 +58,11 @@ class Writer:
             Wait: self._waits.add, WaitEnded: self._waits.end,
             CellEnded: self._cells.ended, Compacted: self._cells.compacted,
             Tick: self._definitions.tick, Session: self._definitions.session, SessionEnded: self._definitions.session_ended,
-            SessionsEnded: self._definitions.sessions_ended,
+            FeedRecord: self._definitions.feed_record, FeedRecordEnded: self._definitions.feed_record_ended,
+            LivesEnded: self._definitions.lives_ended,
             Workspace: self._definitions.workspace, WorkspaceDeleted: self._workspace_deleted,
             App: self._definitions.app, AppDeleted: self._definitions.app_deleted, Topic: self._definitions.topic,
+            RunHeld: _ignore, RunLeft: _ignore, Volatile: _ignore,
         }
         self._is_stale = False
         self.head = self._events.position
@@ -118,6 +125,10 @@ class Writer:
     def close(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._connection.close()
+
+
+def _ignore(fact: RunHeld | RunLeft | Volatile) -> None:
+    """What several nodes tell each other is of no use to one."""
 
 
 def _translated(failure: Exception) -> StoreError:

@@ -16,9 +16,14 @@ from store.records import (
     AppDeleted,
     ContextKey,
     Delivered,
+    FeedRecord,
+    FeedRecordEnded,
+    RunHeld,
+    RunLeft,
     SessionEnded,
     Tick,
     Topic,
+    Volatile,
     WaitEnded,
     WorkspaceDeleted,
 )
@@ -381,3 +386,33 @@ async def test_nothing_works_after_close(store: Store) -> None:
 async def test_an_address_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(StoreError):
         await stores.open(url)
+
+
+# feeds, and what only several nodes need
+
+async def test_a_feed_record_is_there_until_its_life_ends(store: Store) -> None:
+    first, second = FeedRecord("f1", "w1", NOON, b"{}"), FeedRecord("f2", "w1", NOON + 5, b'{"a":1}')
+    await store.commit([first, second, FeedRecord("f3", "w1", NOON + 9, b"{}")])
+    assert await store.feed_record("f1", NOON - 1) == first
+    assert await store.feed_record("f1", NOON) is None
+    await store.commit([FeedRecordEnded("f3"), first._replace(expires_at=NOON + 7, body=b"[]")])
+    assert await store.feed_record("f1", NOON) == FeedRecord("f1", "w1", NOON + 7, b"[]")
+    assert await store.feed_record("f3", NOON) is None
+    assert await store.expire(NOON + 5) == 1
+    assert await store.feed_record("f2", NOON) is None
+    assert await store.feed_record("f1", NOON) is not None
+
+
+async def test_a_deleted_workspace_takes_its_feed_records(store: Store) -> None:
+    other = FeedRecord("f2", "w2", NOON, b"{}")
+    await store.commit([workspace("w1", "shop"), FeedRecord("f1", "w1", NOON, b"{}"), other])
+    await store.commit([WorkspaceDeleted("w1")])
+    assert [await store.feed_record(id, NOON - 1) for id in ("f1", "f2")] == [None, other]
+
+
+async def test_what_only_several_nodes_need_is_taken_and_changes_nothing(store: Store) -> None:
+    if store.cluster is not None:
+        return
+    assert await store.commit([RunHeld("w1", "c1"), Volatile("w1", b"{}"), RunLeft("w1", "c1")]) == 0
+    assert await store.commit([RunHeld("w1", "c1"), event(1)]) == 1
+    assert len(await store.events(EventQuery("w1"))) == 1
