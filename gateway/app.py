@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -15,6 +17,7 @@ from gateway.cors import Cors
 from gateway.feed.open_feeds import OpenFeeds
 from gateway.keys import Keys
 from gateway.limits import Door
+from gateway.passing import Passing
 from runtime.clock import Clock, SystemClock
 from runtime.engine import Engine
 from runtime.ids import Ids, RandomIds
@@ -22,6 +25,7 @@ from runtime.outbound import Outbound
 from runtime.sessions import Sessions
 from store.errors import StoreError
 from store.protocol import Store
+from store.records import Member
 
 _log = logging.getLogger("motorik.gateway")
 _CLOSE_SECONDS = 5.0
@@ -40,6 +44,7 @@ class Gateway:
     store: Store
     clock: Clock
     ids: Ids
+    passing: Passing
     is_draining: bool = False
 
 
@@ -58,12 +63,15 @@ class Server:
         """Load what is stored and go on with what was not finished."""
         await self.gateway.engine.start()
 
-    async def listen(self) -> None:
-        """Answer requests. Raises `OSError` when the port is taken."""
+    async def listen(self, own_door: socket.socket | None = None) -> None:
+        """Answer requests. With an own door, for what other nodes pass on, the port is shared with other workers. Raises
+        `OSError` when the port is taken."""
         settings = self.gateway.settings
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, settings.host, settings.port, reuse_address=True)
+        self._site = web.TCPSite(self._runner, settings.host, settings.port, reuse_address=True, reuse_port=own_door is not None)
         await self._site.start()
+        if own_door is not None:
+            await web.SockSite(self._runner, own_door).start()
         self._housekeeping = asyncio.create_task(self._expire())
 
     @property
@@ -88,6 +96,7 @@ class Server:
         except TimeoutError:
             _log.warning("stopping: some feeds did not close in time")
         await self._runner.cleanup()
+        await gateway.passing.close()
         await gateway.store.close()
         _log.info("stopped")
 
@@ -102,20 +111,27 @@ class Server:
                 _log.warning("what has expired stays for now: %s", error)
 
 
-async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, ids: Ids | None = None, store: Store | None = None) -> Server:
-    """Open the store, unless one is given, and put a node together; it listens only after `listen`."""
+async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, ids: Ids | None = None, store: Store | None = None,
+                url: str = "") -> Server:
+    """Open the store, unless one is given, and put a node together; it listens only after `listen`. `url` is where other nodes
+    reach it, if not where the settings say."""
     clock, ids = clock or SystemClock(), ids or RandomIds()
     opened = store or await stores.open(settings.storage_url, durability=settings.storage_durability)
     sessions = Sessions(opened, clock, ids, max_age_seconds=settings.access_tokens_max_age)
     auth = Auth(settings, keys, sessions, clock)
+    host = socket.gethostname()
+    shared = {"member": Member(ids.uuid(), url or settings.node_address(host), host, os.getpid())} if opened.cluster is not None else {}
     engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
-                    mint_token=auth.mint_internal)
-    return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids))
+                    mint_token=auth.mint_internal, **shared)
+    passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None)
+    return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids, passing))
 
 
 def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     settings = gateway.settings
-    app = web.Application(middlewares=[middleware.edge(gateway.clock, gateway.ids)], client_max_size=settings.request_max_size)
+    cluster = gateway.store.cluster
+    edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, cluster.catch_up if cluster is not None else None)
+    app = web.Application(middlewares=[edge], client_max_size=settings.request_max_size)
     app.on_response_prepare.append(middleware.finish(Cors(settings), settings.runtime.correlation_id_header))
     webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order
     health.add_routes(gateway, app.router)

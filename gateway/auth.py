@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import hdrs, web
 
 from gateway.limits import Proxies
+from gateway.passing import CALLER
 from gateway.tokens import Tokens
 from runtime.calls import ADMIN, NOBODY, Identity, Origin
 from runtime.clock import Clock
@@ -122,8 +123,7 @@ class Auth:
     def origin_of(self, request: web.Request, credentials: Credentials) -> Origin:
         """The origin of a request with these credentials; settles the request's correlation id."""
         headers = request.headers
-        peer = request.remote
-        ip = self._proxies.caller(peer, headers.get(hdrs.X_FORWARDED_FOR)) if hdrs.X_FORWARDED_FOR in headers else peer
+        ip = self.address(request)
         given = credentials.correlation_id
         if given is None and self._trusts_correlation and _is_sane(theirs := headers.get(self._correlation_header, "")):
             given = theirs
@@ -136,8 +136,11 @@ class Auth:
                       credentials.depth, given is None, credentials.workspace_id, credentials.workspace_id)
 
     def address(self, request: web.Request) -> str | None:
-        """The caller's address, seen through trusted proxies."""
-        return self._proxies.caller(request.remote, request.headers.get(hdrs.X_FORWARDED_FOR))
+        """The caller's address, seen through trusted proxies, or by the node that passed the request on."""
+        if CALLER in request:
+            return request[CALLER] or None
+        headers = request.headers
+        return self._proxies.caller(request.remote, headers[hdrs.X_FORWARDED_FOR]) if hdrs.X_FORWARDED_FOR in headers else request.remote
 
     def role_in(self, workspace: Workspace, identity: Identity) -> str | None:
         """The caller's role in a workspace; None for those who have none."""

@@ -36,6 +36,7 @@ class Settings:
     storage_url: str = "file:./data"
     storage_durability: str = "commit"
     shutdown_grace_seconds: float = 30
+    node_url: str = ""
     cors_additional_allowed_origins: tuple[str, ...] = ()
     admin_token: str = ""
     jwt_secret: str = ""
@@ -91,6 +92,13 @@ class Settings:
         own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         runtime = {f.name: values[f.name] for f in fields(RuntimeSettings) if f.name in values}
         return cls(**own, runtime=RuntimeSettings(**runtime), given=given)
+
+    def node_address(self, host_name: str) -> str:
+        """Where other nodes reach this one: NODE_URL, else what follows from HOST and PORT."""
+        if self.node_url:
+            return self.node_url
+        host = {"": host_name, "0.0.0.0": host_name, "::": host_name, "localhost": "127.0.0.1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def rate_limit(self, name: str) -> int | None:
         """The limit RATE_LIMIT_<name> as it holds here; None when there is none."""

@@ -14,10 +14,11 @@ from gateway.feed.intake import new_events
 from gateway.feed.open_feeds import OpenFeeds
 from gateway.feed.sockets import Sockets
 from gateway.limits import public
+from gateway.passing import CALLER
 from gateway.rights import Rights
 from runtime.access import readable
 from runtime.calls import Identity
-from runtime.errors import NotFound
+from runtime.errors import HeldElsewhere, NotFound
 from runtime.filters import MAX_LIMIT, parse_search
 from runtime.values import decode
 from store.query import All, EventQuery
@@ -58,16 +59,20 @@ class _Events:
         query = await self._query(request, workspace_id, identity, ignored=_OWN_KEYS)
         return _page(await self._gateway.engine.search(query), headers)
 
-    async def post(self, request: web.Request) -> web.Response:
+    async def post(self, request: web.Request) -> web.StreamResponse:
         workspace, origin = self._workspace(request), await self._gateway.auth.origin(request)
         headers = self._admit(request, origin.identity)
         try:
-            document = decode(await request.read())
+            body = await request.read()
+            document = decode(body)
         except ValueError:
             raise invalid("The body is not JSON", "body") from None
         events = new_events(document)
         origin = origin._replace(identity=self._gateway.auth.member(workspace, origin.identity))
-        accepted = await self._gateway.engine.accept(workspace.id, events, origin) if events else []
+        try:
+            accepted = await self._gateway.engine.accept(workspace.id, events, origin) if events else []
+        except HeldElsewhere as held:
+            return await self._gateway.passing.on(request, body, held.url, caller=origin.ip)
         return _json(b"[%b]" % b",".join(event.body for event in accepted), headers)
 
     async def export(self, request: web.Request) -> web.StreamResponse:
@@ -104,6 +109,8 @@ class _Events:
 
     def _admit(self, request: web.Request, identity: Identity) -> dict[str, str]:
         """Headers that tell what is left of the caller's limit. Raises `TooMany`."""
+        if CALLER in request:
+            return {}                                    # counted by the node that passed it on
         return self._gateway.door.admit("search_user", identity.user_id or public(self._gateway.auth.address(request)))
 
     async def _query(self, request: web.Request, workspace_id: str, identity: Identity, *, ignored: frozenset[str]) -> EventQuery:

@@ -1,4 +1,4 @@
-"""The secrets of an installation: given by the environment, or made at first start and kept beside the data."""
+"""The secrets of an installation: given by the environment, or made at first start and kept with the data."""
 from __future__ import annotations
 
 import hashlib
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gateway.config import Settings
 from runtime.ids import Ids
+from store.protocol import Cluster
 
 ADMIN_TOKEN_FILE = "admin-token"
 JWT_SECRET_FILE = "jwt-secret"
@@ -22,18 +23,40 @@ class Keys(NamedTuple):
     csrf: bytes
     made_admin_token: bool
 
+    @property
+    def passing(self) -> bytes:
+        """What nodes prove to each other that they are nodes of this installation."""
+        return hashlib.sha256(b"motorik passing " + self.signing).digest()
+
 
 def load(settings: Settings, ids: Ids) -> Keys:
     """Read the keys, making those that are missing. Files are readable by their owner alone."""
     folder = data_folder(settings.storage_url)
     admin, is_new = (settings.admin_token, False) if settings.admin_token else _kept(folder, ADMIN_TOKEN_FILE, ids)
     secret = settings.jwt_secret or _kept(folder, JWT_SECRET_FILE, ids)[0]
-    return Keys(admin, _derive(secret, "login"), _derive(secret, "csrf"), is_new)
+    return _keys(admin, secret, is_new=is_new)
+
+
+async def agree(settings: Settings, ids: Ids, cluster: Cluster) -> Keys:
+    """The keys of all nodes of one store, kept in it; what the environment gives wins, on the nodes it is given to."""
+    admin, is_new = (settings.admin_token, False) if settings.admin_token else await _agreed(cluster, ADMIN_TOKEN_FILE, ids)
+    secret = settings.jwt_secret or (await _agreed(cluster, JWT_SECRET_FILE, ids))[0]
+    return _keys(admin, secret, is_new=is_new)
+
+
+async def _agreed(cluster: Cluster, name: str, ids: Ids) -> tuple[str, bool]:
+    made = ids.token()
+    kept = await cluster.agree(name, made)
+    return kept, kept == made
 
 
 def data_folder(storage_url: str) -> Path | None:
     """The folder of an embedded store; None for stores that live elsewhere."""
     return Path(storage_url[len("file:"):]) if storage_url.startswith("file:") else None
+
+
+def _keys(admin: str, secret: str, *, is_new: bool) -> Keys:
+    return Keys(admin, _derive(secret, "login"), _derive(secret, "csrf"), is_new)
 
 
 def _derive(secret: str, purpose: str) -> bytes:

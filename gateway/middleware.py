@@ -11,25 +11,38 @@ from multidict import istr
 from gateway import errors, wire
 from gateway.auth import CORRELATION
 from gateway.cors import Cors
+from gateway.passing import HEADER, Passing, Relayed
 from runtime.errors import AutomationsError, TooLarge
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
     from runtime.ids import Ids
 
+CatchUp = Callable[[], Awaitable[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+READINESS = "/v2/readiness"
+_WEBHOOKS = "/webhooks/"
 _log = logging.getLogger("motorik.gateway")
 
 
-def edge(clock: Clock, ids: Ids) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
-    """The only middleware. Whatever happens inside, the caller gets an answer of the documented form."""
+def edge(clock: Clock, ids: Ids, passing: Passing | None = None,
+         catch_up: CatchUp | None = None) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    """The only middleware. Whatever happens inside, the caller gets an answer of the documented form.
+
+    `passing` and `catch_up` are for one node among several: what came from another one is told from what pretends to, and a
+    request sees everything that was acknowledged anywhere before it came.
+    """
 
     @web.middleware
     async def at_the_edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[CORRELATION] = ids.correlation_id(clock.now())
+        if passing is not None and HEADER in request.headers:
+            passing.recognize(request)
         try:
             if request.method == "OPTIONS":
                 return web.Response(status=204)
+            if catch_up is not None and _needs_all(request):
+                await catch_up()
             return await handler(request)
         except AutomationsError as error:
             return wire.refusal(error)
@@ -50,6 +63,8 @@ def finish(cors: Cors, correlation_header: str) -> Callable[[web.Request, web.St
     correlation_header = istr(correlation_header)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        if isinstance(response, Relayed):
+            return
         headers = response.headers
         headers[correlation_header] = request[CORRELATION]
         headers[hdrs.SERVER] = "Motorik"
@@ -58,6 +73,12 @@ def finish(cors: Cors, correlation_header: str) -> Callable[[web.Request, web.St
             headers.extend(cors.headers(origin, is_preflight=request.method == "OPTIONS"))
 
     return add_headers
+
+
+def _needs_all(request: web.Request) -> bool:
+    """Webhooks, by far the most requests, leave it to the engine."""
+    path = request.rel_url.raw_path
+    return path.startswith("/v2/") and path != READINESS and _WEBHOOKS not in path
 
 
 def _translated(error: web.HTTPException) -> web.StreamResponse:

@@ -133,6 +133,7 @@ VARIABLES = (
     _V("STORAGE_URL", storage, "where facts are kept: file:FOLDER, memory: or mongodb://…"),
     _V("STORAGE_DURABILITY", one_of("commit", "relaxed"), "commit: on disk before anything is acknowledged"),
     _V("SHUTDOWN_GRACE_SECONDS", seconds, "how long runs may finish when the server stops"),
+    _V("NODE_URL", url, "where other nodes of the same store reach this one; follows from HOST and PORT when absent"),
 
     _V("API_URL", url, "public address of the API: endpoint addresses, token audience; fetches below it are calls to this server"),
     _V("STUDIO_URL", url, "global.studioUrl, and an origin browsers may call from"),

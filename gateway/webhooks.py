@@ -12,9 +12,10 @@ from gateway import bodies, errors, wire
 from gateway.auth import OWNER, Credentials
 from gateway.bodies import Limits
 from gateway.limits import public
+from gateway.passing import CALLER, HEADER
 from gateway.streaming import Answer
 from runtime.calls import Call, Origin
-from runtime.errors import AutomationsError, Forbidden, TimedOut
+from runtime.errors import AutomationsError, Forbidden, HeldElsewhere, TimedOut
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -27,7 +28,7 @@ _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
 _TEST_ROLES = frozenset((OWNER, "editor"))
 _TEST_FILE_BYTES = 500_000
 _WORKSPACE_HEADER = "x-prismeai-workspace-id"
-_HIDDEN = frozenset(("cookie", "host", "x-real-ip"))
+_HIDDEN = frozenset(("cookie", "host", "x-real-ip", HEADER))
 _HIDDEN_PREFIXES = ("x-prismeai-", "x-forwarded-")
 _HOUR = 3600
 
@@ -45,6 +46,8 @@ class Webhooks:
         self._engine = gateway.engine
         self._auth = gateway.auth
         self._door = gateway.door
+        self._passing = gateway.passing
+        self._cluster = gateway.store.cluster
         self._clock = gateway.clock
         self._limits = Limits(settings.request_max_size, settings.uploads_max_size)
         self._test_limits = Limits(settings.request_max_size, _TEST_FILE_BYTES)
@@ -67,7 +70,7 @@ class Webhooks:
         path = request.rel_url.raw_path
         call = Call(workspace_id, request.match_info["endpoint"], variables, origin, answer, body.raw,
                     path.split("/", 5)[5] if "%2" in path else "")
-        return await self._respond(answer, origin, self._engine.call(call))
+        return await self._respond(request, body.raw, answer, origin, self._engine.call(call))
 
     async def test(self, request: web.Request) -> web.StreamResponse:
         """POST /v2/workspaces/{WS}/test/{slug}: any automation, for those who write it."""
@@ -76,33 +79,41 @@ class Webhooks:
         self._engine.catalog.require(workspace_id)
         if credentials.identity.role not in _TEST_ROLES:
             raise Forbidden("Only owners and editors may test automations")
-        body = (await bodies.parse(request, self._test_limits)).value
-        payload = body.get("payload", {}) if type(body) is dict else None
+        body = await bodies.parse(request, self._test_limits)
+        payload = body.value.get("payload", {}) if type(body.value) is dict else None
         if type(payload) is not dict:
             raise errors.invalid("payload must be an object", "payload")
         origin = self._auth.origin_of(request, credentials)
         answer = Answer(request, self._clock, self._timeout)
-        return await self._respond(answer, origin, self._engine.test(workspace_id, request.match_info["slug"], payload, origin, answer))
+        running = self._engine.test(workspace_id, request.match_info["slug"], payload, origin, answer)
+        return await self._respond(request, body.raw, answer, origin, running)
 
     async def _credentials(self, request: web.Request, workspace_id: str, *, required: bool = False) -> Credentials:
         """Who calls, with their role in the workspace, and not too often."""
         credentials = await self._auth.credentials(request, required=required)
         if credentials.identity.user_id is not None:
             workspace = self._engine.catalog.get(workspace_id)
+            if workspace is None and self._cluster is not None:
+                await self._cluster.catch_up()               # another node may just have made it
+                workspace = self._engine.catalog.get(workspace_id)
             if workspace is not None:
                 credentials = credentials._replace(identity=self._auth.member(workspace, credentials.identity))
-        if self._door.limits_webhooks and credentials.correlation_id is None:
+        if self._door.limits_webhooks and credentials.correlation_id is None and CALLER not in request:
             self._door.admit("webhooks_user", credentials.identity.user_id or public(self._auth.address(request)))
             self._door.admit("webhooks_workspace", workspace_id, _HOUR)
         return credentials
 
-    async def _respond(self, answer: Answer, origin: Origin, running: Awaitable[Any]) -> web.StreamResponse:
-        """Await the output and send it: as the answer, or as the end of the stream that the run has begun."""
+    async def _respond(self, request: web.Request, body: bytes, answer: Answer, origin: Origin,
+                       running: Awaitable[Any]) -> web.StreamResponse:
+        """Await the output and send it: as the answer, or as the end of the stream that the run has begun. The node that holds
+        the run answers itself."""
         if origin.identity.session_id is not None:
             answer.own_headers[SESSION_HEADER] = origin.identity.session_id
         try:
             output = await running
             return await answer.finish(output) if answer.streaming else answer.plain(output)
+        except HeldElsewhere as held:
+            return await self._passing.on(request, body, held.url, caller=origin.ip)
         except TimeoutError:
             return self._timed_out(answer)
         except AutomationsError as error:

@@ -9,11 +9,12 @@ from typing import Any
 from gateway.errors import Internal, known
 from gateway.feed import frames
 from gateway.feed.acknowledgements import Acknowledgements
-from gateway.feed.cursors import behind
+from gateway.feed.cursors import Cursor, behind, head, position_of
 from gateway.feed.operations import Emit
 from gateway.feed.outbox import Outbox
 from runtime.calls import Identity, NewEvent, Origin
-from runtime.errors import TooMany
+from runtime.errors import AutomationsError, HeldElsewhere, TooMany
+from runtime.values import decode, encode
 
 _log = logging.getLogger("motorik.sockets")
 _MOST_WAITING = 1000
@@ -50,7 +51,8 @@ class Emits:
         await asyncio.wait(self._waiting)
         return True
 
-    async def _accept(self, event: NewEvent, correlation_id: str | None) -> tuple[Any, str]:
+    async def _accept(self, event: NewEvent, correlation_id: str | None) -> tuple[str, Cursor, str]:
+        """The id of the event, the place behind it, and the run it is of."""
         gateway = self._gateway
         is_new = correlation_id is None or gateway.settings.overwrite_correlation_id_header
         if correlation_id is None or is_new:
@@ -58,10 +60,29 @@ class Emits:
         workspace = gateway.engine.catalog.get(self._workspace_id)
         identity = gateway.auth.member(workspace, self._identity) if workspace is not None else self._identity
         origin = Origin(correlation_id, identity, self._ip, self._socket_id, is_new=is_new)
-        [accepted] = await gateway.engine.accept(self._workspace_id, [event], origin)
-        return accepted, correlation_id
+        try:
+            [accepted] = await gateway.engine.accept(self._workspace_id, [event], origin)
+        except HeldElsewhere as held:
+            return *await self._pass_on(event, origin, held.url), correlation_id
+        return accepted.event["id"], behind(accepted), correlation_id
 
-    def _answer(self, id: str | None, is_repeated: bool, task: asyncio.Task[tuple[Any, str]]) -> None:
+    async def _pass_on(self, event: NewEvent, origin: Origin, url: str) -> tuple[str, Cursor]:
+        """Let the node that holds the run accept the event, as the caller's own."""
+        gateway, workspace_id = self._gateway, self._workspace_id
+        token = gateway.auth.mint_internal(origin, workspace_id, origin.depth)
+        body = {name: value for name in ("type", "payload", "target", "options") if (value := getattr(event, name)) is not None}
+        status, raw = await gateway.passing.post(
+            url, f"/v2/workspaces/{workspace_id}/events", encode({"events": [body]}),
+            {"authorization": f"Bearer {token}", "content-type": "application/json"}, caller=self._ip)
+        answer = decode(raw)
+        if status != 200:
+            raise AutomationsError(answer["message"], answer.get("details"), wire=answer["error"])
+        event_id = answer[0]["id"]
+        if event.options and event.options.get("persist") is False:
+            return event_id, head(gateway.engine.feed(workspace_id))
+        return event_id, Cursor(await position_of(gateway.engine, workspace_id, event_id))
+
+    def _answer(self, id: str | None, is_repeated: bool, task: asyncio.Task[tuple[str, Cursor, str]]) -> None:
         self._waiting.discard(task)
         if task.cancelled():
             return
@@ -70,7 +91,7 @@ class Emits:
                 _log.error("an emit in workspace %s failed", self._workspace_id, exc_info=failure)
             self._outbox.send_now(frames.error(known(failure) or Internal(), id))
             return
-        accepted, correlation_id = task.result()
+        event_id, place, correlation_id = task.result()
         named = {} if id is None else {"id": id}
-        self._outbox.send_now(frames.frame("ack", **named, eventId=accepted.event["id"], cursor=str(behind(accepted)),
+        self._outbox.send_now(frames.frame("ack", **named, eventId=event_id, cursor=str(place),
                                            correlationId=correlation_id, duplicate=is_repeated))
