@@ -10,11 +10,13 @@ from runtime.clock import iso
 from runtime.envelope import LiveEvent, check_name, custom, native, shown_address
 from runtime.errors import AutomationsError, ExpressionError, VariableNameError
 from runtime.events import HOST, durable
+from runtime.instructions.step import At
 from runtime.native import ERROR, EXECUTED, WEBHOOK
 from runtime.redaction import Redactor, redact_fields
-from runtime.values import UNDEFINED, encode
+from runtime.renewals import Begun, missed
+from runtime.values import UNDEFINED
 from runtime.waits import PendingWait, compile_pattern
-from store.records import Wait, WaitEnded
+from store.records import WaitEnded
 
 if TYPE_CHECKING:
     from runtime.frame import Frame
@@ -129,32 +131,56 @@ class Effects:
 
     # --- waiting --------------------------------------------------------------------------------------
 
-    def wait_for(self: Frame, patterns: list[dict[str, Any]], timeout: float) -> Awaitable[dict[str, Any] | None]:
+    def wait_for(self: Frame, patterns: list[dict[str, Any]], timeout: float, at: At) -> Awaitable[dict[str, Any] | None]:
         try:
             compiled = tuple(compile_pattern(p, "" if p["event"] == EXECUTED else self.instance.prefix) for p in patterns)
         except (VariableNameError, ExpressionError) as error:
             raise type(error)(error.message, {"oneOf": patterns}) from None
-        wait = PendingWait(self.uuid(), compiled, asyncio.get_running_loop().create_future())
-        expires_at = self.clock.now() + int(timeout * 1000)
-        asked = {"oneOf": patterns, "timeout": timeout}
-        self.run.fact(Wait(wait.id, self.workspace.id, self.run.correlation_id, expires_at, encode(asked)))
+        now, asked = self.clock.now(), {"oneOf": patterns, "timeout": timeout}
+        expires_at = now + int(timeout * 1000)
+        begun = self._begin_wait(asked, expires_at, at)
+        if begun is not None:
+            expires_at = begun.wait.expires_at
+        left = max(0.0, (expires_at - now) / 1000)
+        wait = PendingWait(begun.wait.id if begun else self.uuid(), compiled, asyncio.get_running_loop().create_future())
         self.native("runtime.waits.pending", {"id": wait.id, "expiresAt": iso(expires_at), "wait": asked}, persistent=False)
         self.space.waits.add(wait)
-        self.run.live_on(timeout)
+        self.run.live_on(left)
         self.run.flush()
-        return self._waited(wait, timeout)
+        return self._waited(wait, left, begun)
 
-    async def _waited(self: Frame, wait: PendingWait, timeout: float) -> dict[str, Any] | None:
-        timer = self.clock.call_later(timeout, lambda: wait.result.done() or wait.result.set_result(None))
+    def _begin_wait(self: Frame, asked: dict[str, Any], expires_at: int, at: At) -> Begun | None:
+        """The wait as it is stored: only that of a delivery is, nobody would start anything else again."""
+        renewals = self.run.renewals(self.delivery_id)
+        if renewals is None:
+            return None
+        begun = renewals.begin(self.workspace.id, self.run.correlation_id, self.automation.full_slug, at, asked=asked, expires_at=expires_at,
+                               head=self.space.feed.head)
+        if begun is not None and begun.since is None:
+            self.run.fact(begun.wait)
+        return begun
+
+    async def _waited(self: Frame, wait: PendingWait, left: float, begun: Begun | None) -> dict[str, Any] | None:
+        timer = self.clock.call_later(left, lambda: wait.result.done() or wait.result.set_result(None))
         try:
-            live = await wait.result
+            event = None
+            if begun is not None and begun.since is not None:
+                event = await missed(self.run.services.store, self.workspace.id, wait.patterns, since=begun.since, until=begun.wait.expires_at)
+            if event is None:
+                event = await self._arrived(wait, is_kept=begun is not None)
         finally:
             timer.cancel()
             self.space.waits.remove(wait)
-            self.run.fact(WaitEnded(wait.id))
+        if event is not None:
+            self.native("runtime.waits.fulfilled", {"id": wait.id, "event": event}, persistent=False)
+        return event
+
+    async def _arrived(self: Frame, wait: PendingWait, *, is_kept: bool) -> dict[str, Any] | None:
+        live = await wait.result
         if live is None:
             return None
-        self.native("runtime.waits.fulfilled", {"id": wait.id, "event": live.event}, persistent=False)
+        if is_kept and not live.persistent:                 # nobody could find that event again: the next process begins anew
+            self.run.fact(WaitEnded(wait.id))
         return live.event
 
     async def leave(self: Frame) -> None:

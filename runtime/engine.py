@@ -14,11 +14,13 @@ from runtime.envelope import LiveEvent
 from runtime.errors import NotFound
 from runtime.events import Bus, Listener, durable
 from runtime.feed import Feed
+from runtime.firings import TRIGGERED, Fired, delivery_of, fired, is_told
 from runtime.ids import Ids
 from runtime.language.automation import Automation
 from runtime.native import INTERACTION, WEBHOOK
 from runtime.outbound import Outbound
 from runtime.rates import SlidingWindow
+from runtime.renewals import by_delivery
 from runtime.run import Reply, Run, Start
 from runtime.scheduler import Scheduler
 from runtime.services import MintToken, Services
@@ -30,7 +32,7 @@ from runtime.workspace import Workspace
 from store.errors import Conflict
 from store.protocol import Store
 from store.query import EventQuery
-from store.records import Delivered, StoredEvent, Tick
+from store.records import Delivered, Delivery, StoredEvent, Tick, Wait, WaitEnded
 
 _log = logging.getLogger("motorik.engine")
 _UNLOAD_SECONDS = 5
@@ -193,7 +195,7 @@ class Engine:
         self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
 
     def _deliver(self, space: Space, event_id: str, type: str, body: bytes, source: dict[str, Any], listeners: Sequence[Listener],
-                 *, announces: bool) -> None:
+                 *, announces: bool, earlier: tuple[Wait, ...] = ()) -> None:
         correlation_id = source["correlationId"]
         run = self._supervisor.start(space, correlation_id)
         origin = Origin(correlation_id, NOBODY, socket_id=source.get("socketId"), depth=source.get("automationDepth", 0))
@@ -204,20 +206,35 @@ class Engine:
             variables = {"payload": event["payload"], "source": event["source"], "id": event_id}
             announce = ((INTERACTION, self._interaction(automation, trigger, origin)),) if announces else ()
             run.tell(Start(automation, variables, origin, trigger, origin.depth + 1, delivery_id=delivery, announce=announce,
-                           session=(session_id, source.get("userId")) if session_id else None))
+                           session=(session_id, source.get("userId")) if session_id else None, earlier=earlier))
 
     async def _redeliver(self) -> None:
-        """Deliveries that were committed and not finished when the process ended are started again."""
+        """Deliveries that were committed and not finished when the process ended are started again; waits of all others end."""
+        waits = by_delivery(await self.store.waits())      # read first: a delivery ends together with its waits
         for delivery in await self.store.deliveries():
-            space = self._spaces.get(delivery.workspace_id)
-            automation = space.workspace.automation(delivery.automation) if space else None
-            if space is None or automation is None:
-                await self.store.commit([Delivered(delivery.id)])
-                continue
-            await self._ready(space.id)
-            event = decode(delivery.body)
-            await self._supervisor.resume(space, event["source"]["correlationId"])
-            self._deliver(space, event["id"], event["type"], delivery.body, event["source"], [(automation, delivery.id)], announces=False)
+            await self._start_again(delivery, waits.pop(delivery.id, ()))
+        left = [WaitEnded(wait.id) for ended in waits.values() for wait in ended]
+        if left:
+            await self.store.commit(left)
+
+    async def _start_again(self, delivery: Delivery, earlier: tuple[Wait, ...]) -> None:
+        """`earlier` is what the delivery waited for before."""
+        space = self._spaces.get(delivery.workspace_id)
+        automation = space.workspace.automation(delivery.automation) if space else None
+        if space is None or automation is None:
+            await self.store.commit([Delivered(delivery.id), *(WaitEnded(wait.id) for wait in earlier)])
+            return
+        await self._ready(space.id)
+        tick = fired(delivery)
+        if tick is not None:
+            run = await self._supervisor.resume(space, tick.correlation_id)
+            announces = not await is_told(self.store, space.id, tick.correlation_id)
+            run.tell(self._firing(automation, tick, delivery.id, announces=announces)._replace(earlier=earlier))
+            return
+        event = decode(delivery.body)
+        await self._supervisor.resume(space, event["source"]["correlationId"])
+        self._deliver(space, event["id"], event["type"], delivery.body, event["source"], [(automation, delivery.id)], announces=False,
+                      earlier=earlier)
 
     # --- schedules -----------------------------------------------------------------------------------
 
@@ -227,19 +244,24 @@ class Engine:
         automation = space.workspace.automation(slug)
         if automation is None:
             return
+        tick = Fired(cron, self.ids.correlation_id(self.clock.now()))
+        delivery = delivery_of(workspace_id, slug, cron, at, correlation_id=tick.correlation_id)
         try:
-            await self.store.commit([Tick(workspace_id, slug, at)])
+            await self.store.commit([Tick(workspace_id, slug, at), delivery])
         except Conflict:
             return
-        origin, trigger = Origin(self.ids.correlation_id(self.clock.now())), {"type": "schedule", "value": cron}
-        interaction = self._interaction(automation, trigger, origin)
-        triggered = {"workspaceId": workspace_id, "automationSlug": slug, "schedule": cron, **interaction}
-        run = self._supervisor.start(space, origin.correlation_id)
-        reply = self._begin(run, Start(automation, {}, origin, trigger, reply=Reply(),
-                                       announce=(("runtime.schedules.triggered", triggered), (INTERACTION, interaction))))
+        run = self._supervisor.start(space, tick.correlation_id)
+        reply = self._begin(run, self._firing(automation, tick, delivery.id, announces=True))
         if not reply.is_over:
             reply.ended = asyncio.get_running_loop().create_future()
             await reply.ended
+
+    def _firing(self, automation: Automation, tick: Fired, delivery_id: str, *, announces: bool) -> Start:
+        origin, trigger = Origin(tick.correlation_id), {"type": "schedule", "value": tick.cron}
+        interaction = self._interaction(automation, trigger, origin)
+        triggered = {"workspaceId": interaction["workspaceId"], "automationSlug": automation.full_slug, "schedule": tick.cron, **interaction}
+        announce = ((TRIGGERED, triggered), (INTERACTION, interaction)) if announces else ()
+        return Start(automation, {}, origin, trigger, delivery_id=delivery_id, reply=Reply(), announce=announce)
 
     # --- workspaces ----------------------------------------------------------------------------------
 

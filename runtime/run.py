@@ -20,11 +20,12 @@ from runtime.frame import Frame
 from runtime.language.automation import Automation
 from runtime.mailbox import Actor
 from runtime.redaction import Redactor
+from runtime.renewals import Renewals
 from runtime.services import Services
 from runtime.space import Space
 from runtime.values import UNDEFINED
 from runtime.view import View
-from store.records import Change, ContextKey, Delivered, Fact
+from store.records import Change, ContextKey, Delivered, Fact, Wait
 
 _log = logging.getLogger("motorik.run")
 _OWN_USER, _OWN_SESSION = (ContextKey("", name, "") for name in ("user", "session"))
@@ -63,6 +64,8 @@ class Start(NamedTuple):
     """Native events that precede the automation."""
     session: tuple[str, str | None] | None = None
     """Session and user id of the event that starts it, whose identity is still to be found."""
+    earlier: tuple[Wait, ...] = ()
+    """What it waited for when its delivery was started before."""
 
 
 class Finished(NamedTuple):
@@ -83,7 +86,7 @@ class Run(Actor):
     """Frames wait for the run; the run never waits for a frame."""
 
     __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
-                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed")
+                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "_deliveries")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
         super().__init__()
@@ -106,6 +109,8 @@ class Run(Actor):
         self._last_commit: Future[int] | None = None
         self.untold = 0
         """Batches that were handed over and of which not everybody has heard."""
+        self._deliveries: dict[str, Renewals] = {}
+        """Those whose automation has not ended."""
         self.is_resumed = False
         """There may have been a run of this correlation id before, which left something."""
 
@@ -150,6 +155,8 @@ class Run(Actor):
 
     def _open_frame(self, start: Start, origin: Origin, view: View, socket: Cell) -> None:
         self.open += 1
+        if start.delivery_id is not None:
+            self._deliveries[start.delivery_id] = Renewals(start.delivery_id, start.earlier)
         frame = Frame(self, start.automation, start.variables, view.copy(), origin, socket, start.trigger, start.depth, start.delivery_id)
         for type, payload in start.announce:
             frame.announce(type, payload)
@@ -192,6 +199,8 @@ class Run(Actor):
             finished.frame.fail(error)
         if start.delivery_id is not None:
             self._facts.append(Delivered(start.delivery_id))
+            renewals = self._deliveries.pop(start.delivery_id, None)
+            self._facts += renewals.end() if renewals is not None else ()
         if not self.open:
             self.live_on()
         committed = self.flush()
@@ -211,6 +220,10 @@ class Run(Actor):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def renewals(self, delivery_id: str | None) -> Renewals | None:
+        """The waits of a delivery; None without one, and for what goes on after the automation that it started has ended."""
+        return self._deliveries.get(delivery_id) if delivery_id is not None else None
 
     # --- facts ------------------------------------------------------------------------------------
 

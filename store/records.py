@@ -55,7 +55,10 @@ class Change(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """An event that must start an automation, until `Delivered` says it has run. `body` is the event's envelope."""
+    """An event that must start an automation, until `Delivered` says it has run. `body` is the event's envelope.
+
+    With an empty `event_id` it is a tick, whose `body` is `{schedule, at, correlationId}`.
+    """
 
     id: str
     workspace_id: str

@@ -22,7 +22,7 @@ def build(body: Any, at: At, c: Any) -> Step:
         if not isinstance(patterns, list) or not all(isinstance(p, dict) and isinstance(p.get("event"), str) for p in patterns):
             raise InvalidInstruction("Invalid wait instruction : oneOf must list events, each {event, filters?}", {"oneOf": patterns or None})
         patterns = [{**p, "filters": dict(p["filters"])} if _are_pairs(p.get("filters")) else p for p in patterns]
-        return arrived(frame, frame.wait_for(patterns, _seconds(frame, timeout(frame))))
+        return arrived(frame, frame.wait_for(patterns, _seconds(frame, timeout(frame)), at))
 
     async def arrived(frame: Frame, event: Awaitable[dict[str, Any] | None]) -> None:
         result = await event
