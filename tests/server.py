@@ -13,12 +13,12 @@ from pathlib import Path
 
 
 class RealServer:
-    """`with RealServer(folder) as server:` gives `server.base` and `server.token`."""
+    """`with RealServer(folder) as server:` gives `server.base` and `server.token`. `module` is what Python runs."""
 
     token = "token-of-the-tests"
 
-    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
-        self._data, self._arguments = data, arguments
+    def __init__(self, data: Path, *arguments: str, module: tuple[str, ...] = ("gateway", "serve"), **environment: str) -> None:
+        self.module, self._arguments = module, arguments
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -34,9 +34,13 @@ class RealServer:
     def __exit__(self, *failure: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "gateway", "serve", *self._arguments], env=self._environment,
+    def begin(self) -> None:
+        """Start it, and do not wait until it answers."""
+        self.process = subprocess.Popen([sys.executable, "-m", *self.module, *self._arguments], env=self._environment,
                                         cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def start(self) -> None:
+        self.begin()
         deadline = time.monotonic() + 20
         while True:
             try:

@@ -1,0 +1,230 @@
+"""Kills real servers over and over while they work, and looks each time whether they kept what they had said they keep."""
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import os
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
+
+from runtime.values import decode
+from tests.crash.model import WORKSPACE, Found, Ledger, problems
+from tests.crash.victim import CHECKPOINT, EMBEDDED, EVERYWHERE, EXPIRY
+from tests.server import RealServer
+
+ANY_MOMENT, STARTING = "any-moment", "while-starting"
+CYCLES_OF_A_TRIAL = 25
+"""Then another store: what is checked grows with every cycle."""
+_WRITERS, _SENDERS = 4, 2
+_QUIET_SECONDS = 20.0
+_REACHED_SECONDS = 20.0
+_ENVIRONMENT = {"CONTEXT_RUN_EXPIRE_TIME": "1", "CONTEXT_GLOBAL_MAX_SIZE": "50mb", "CONTEXT_USER_MAX_SIZE": "50mb", "RUN_LEASE_SECONDS": "1"}
+_FILL = "x" * 20_000
+"""Makes the log large, where the point is that it is copied."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came of all cycles."""
+
+    cycles: int = 0
+    facts: int = 0
+    begun_again: int = 0
+    refused: int = 0
+    deaths: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        deaths = ", ".join(f"{name} {times}" for name, times in sorted(self.deaths.items()))
+        return (f"{self.cycles} cycles in {self.seconds:.0f} s ({deaths})\n"
+                f"{self.facts} facts acknowledged, {self.refused} calls refused, {self.begun_again} deliveries begun again after a crash\n"
+                f"{len(self.problems)} losses or repeats")
+
+
+class Trial:
+    """One store and its servers."""
+
+    def __init__(self, folder: Path, summary: Summary, *, storage: str, nodes: int, chance: random.Random) -> None:
+        self._folder, self._summary, self._chance = folder, summary, chance
+        self._file = folder / "motorik.db" if storage.startswith("file:") else None
+        self._servers = [RealServer(folder, **_ENVIRONMENT, STORAGE_URL=storage) for _ in range(nodes)]
+        self._ledger = Ledger()
+        self._numbers = itertools.count(1)
+        self._senders = itertools.count(1)
+        self._workspace = self._token = ""
+        self._is_over = False
+
+    async def run(self, deaths: list[str]) -> None:
+        """Start, and die each of these deaths."""
+        begun_again = 0
+        async with ClientSession(timeout=ClientTimeout(total=30)) as self._client:
+            for server in self._servers[1:]:
+                await self._start(server, ANY_MOMENT)
+            for index, death in enumerate([*deaths, ANY_MOMENT]):
+                victim = self._servers[index % len(self._servers)]
+                await self._start(victim, death)
+                if not self._workspace:
+                    await self._prepare(victim)
+                found = await self._check(victim)
+                begun_again = found.begun_again
+                if index < len(deaths):
+                    await self._die(victim, death)
+            for server in self._servers:
+                server.stop()
+        self._summary.facts += self._ledger.facts
+        self._summary.begun_again += begun_again
+
+    async def _start(self, server: RealServer, death: str) -> None:
+        if server.process is not None and server.process.poll() is None:
+            server.kill()                                  # another one's turn has come round; it dies idle
+        if death == STARTING:
+            server.begin()
+            await asyncio.sleep(self._chance.uniform(0.2, 1.0))
+            server.kill()
+        server.module = ("tests.crash.victim", death, str(self._chance.randint(1, 40) if death not in (CHECKPOINT, EXPIRY) else 1))
+        await asyncio.to_thread(server.start)
+
+    async def _prepare(self, server: RealServer) -> None:
+        self._workspace = (await self._ask(server, "/workspaces/import", WORKSPACE, server.token))["workspace"]["id"]
+        self._token = (await self._ask(server, "/login/anonymous", {}))["token"]
+
+    # --- dying ---------------------------------------------------------------------------------------
+
+    async def _die(self, victim: RealServer, death: str) -> None:
+        """Work until the victim is dead."""
+        self._is_over = False
+        fill = _FILL if death == CHECKPOINT else ""
+        lanes = [asyncio.create_task(self._write(server, fill)) for server in self._servers for _ in range(_WRITERS)]
+        lanes += [asyncio.create_task(self._send(server)) for server in self._servers for _ in range(_SENDERS)]
+        if death in EMBEDDED:
+            victim.process.send_signal(signal.SIGUSR1)
+            await self._until_dead(victim, death)
+        else:
+            await asyncio.sleep(self._chance.uniform(0.01, 0.4))
+        self._is_over = True
+        victim.kill()
+        await asyncio.gather(*lanes)
+        self._summary.cycles += 1
+        self._summary.deaths[death] += 1
+
+    async def _until_dead(self, victim: RealServer, death: str) -> None:
+        deadline = time.monotonic() + _REACHED_SECONDS
+        while victim.process.poll() is None:
+            if time.monotonic() > deadline:
+                self._summary.problems.append(f"{death} was never reached")
+                return
+            await asyncio.sleep(0.005)
+
+    async def _write(self, server: RealServer, fill: str) -> None:
+        """Call the automation that writes, one call after another."""
+        while not self._is_over:
+            n = next(self._numbers)
+            self._ledger.written.add(n)
+            if await self._is_done(server, f"/workspaces/{self._workspace}/webhooks/write", {"n": n, "fill": fill}):
+                self._ledger.acknowledged.add(n)
+
+    async def _send(self, server: RealServer) -> None:
+        """Post events, one after another."""
+        mine = self._ledger.sent[next(self._senders)] = []
+        while not self._is_over:
+            n = next(self._numbers)
+            mine.append(n)
+            if await self._is_done(server, f"/workspaces/{self._workspace}/events", {"events": [{"type": "number.sent", "payload": {"n": n}}]}):
+                self._ledger.sent_acknowledged.add(n)
+
+    async def _is_done(self, server: RealServer, path: str, body: Any) -> bool:
+        try:
+            await self._ask(server, path, body)
+        except (ClientError, OSError, TimeoutError) as error:
+            self._summary.refused += isinstance(error, ClientResponseError)
+            await asyncio.sleep(0.02)
+            return False
+        return True
+
+    async def _ask(self, server: RealServer, path: str, body: Any, token: str = "") -> Any:
+        headers = {"authorization": f"Bearer {token or self._token}"} if token or self._token else {}
+        async with self._client.post(f"{server.base}/v2{path}", json=body, headers=headers) as answer:
+            answer.raise_for_status()
+            return decode(await answer.read())
+
+    # --- looking -------------------------------------------------------------------------------------
+
+    async def _check(self, server: RealServer) -> Found:
+        deadline = time.monotonic() + _QUIET_SECONDS
+        found = await self._found(server)
+        while not found.is_quiet and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+            found = await self._found(server)
+        broken = problems(self._ledger, found)
+        if self._file is not None:
+            broken += await asyncio.to_thread(self._broken_file, self._file)
+        self._summary.problems += [f"after cycle {self._summary.cycles}: {problem}" for problem in broken]
+        return found
+
+    async def _found(self, server: RealServer) -> Found:
+        contexts = await self._ask(server, f"/workspaces/{self._workspace}/webhooks/read", {})
+        return Found(contexts, await self._events(server, "number.written"), await self._events(server, "number.sent"))
+
+    async def _events(self, server: RealServer, type: str) -> list[int]:
+        path = f"{server.base}/v2/workspaces/{self._workspace}/events/export?types={type}&format=ndjson"
+        async with self._client.get(path, headers={"authorization": f"Bearer {server.token}"}) as answer:
+            answer.raise_for_status()
+            return [decode(line)["payload"]["n"] for line in (await answer.read()).splitlines()]
+
+    def _broken_file(self, file: Path) -> list[str]:
+        """Beside the running server: opened alone, the file would be put in order by being looked at."""
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+            verdict = connection.execute("PRAGMA integrity_check").fetchall()
+        return [] if verdict == [("ok",)] else [f"the file is broken: {verdict[:3]}"]
+
+
+def deaths(cycles: int, *, embedded: bool) -> list[str]:
+    """Every named point in turn, and between two of them a death at any moment."""
+    points = itertools.cycle([*(EMBEDDED if embedded else EVERYWHERE), STARTING])
+    return [next(points) if cycle % 2 else ANY_MOMENT for cycle in range(cycles)]
+
+
+async def crash(cycles: int, *, storage: str = "", nodes: int = 1, seed: int = 0, only: str = "") -> Summary:
+    """So many deaths. Without a `storage`, on embedded stores in folders that are gone afterwards."""
+    summary, chance, began = Summary(), random.Random(seed), time.monotonic()
+    dying = [only] * cycles if only else deaths(cycles, embedded=not storage)
+    for number, first in enumerate(range(0, cycles, CYCLES_OF_A_TRIAL)):
+        with tempfile.TemporaryDirectory(prefix="crash-") as folder:
+            address = f"{storage}-{os.getpid()}-{number}" if storage else f"file:{folder}"
+            trial = Trial(Path(folder), summary, storage=address, nodes=nodes, chance=chance)
+            await trial.run(dying[first:first + CYCLES_OF_A_TRIAL])
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/crash-loop", description=(
+        "Kill a server that works, again and again, at random moments and at the worst ones, and check after each restart that every "
+        "acknowledged fact is there and nothing happened twice. The status is 0 when no cycle found a loss."))
+    parser.add_argument("cycles", type=int, metavar="N", help="how many times to kill")
+    parser.add_argument("--storage", default="", metavar="URL", help="mongodb://HOST:PORT/NAME, where NAME is the beginning of the names of "
+                        "databases to be made; default: embedded stores in temporary folders")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments (default: 0)")
+    parser.add_argument("--nodes", type=int, default=1, metavar="K", help="servers on the same store, which must be MongoDB (default: 1)")
+    parser.add_argument("--point", default="", choices=[*EMBEDDED, ANY_MOMENT, STARTING], help="die at this point only")
+    options = parser.parse_args(arguments)
+    if options.nodes > 1 and not options.storage:
+        parser.error("an embedded store belongs to one server: --nodes needs --storage mongodb://…")
+    summary = asyncio.run(crash(options.cycles, storage=options.storage, nodes=options.nodes, seed=options.seed, only=options.point))
+    print(summary)
+    for problem in summary.problems:
+        print(problem, file=sys.stderr)
+    return 1 if summary.problems else 0
