@@ -3,10 +3,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +15,7 @@ from gateway.config import BadSettings, Settings
 
 _log = logging.getLogger("motorik")
 OK, PROBLEMS, MISUSE = 0, 1, 2
+_MOST_WORKERS = 64
 
 
 def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
@@ -43,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="start the server, with the workspaces of a folder if one is given")
     serve.add_argument("folder", nargs="?", type=Path, metavar="DIR")
+    serve.add_argument("--workers", type=_count, default=1, metavar="N", help="processes behind the one port (needs MongoDB; default 1)")
+    serve.add_argument("--link", type=int, help=argparse.SUPPRESS)
     serve.set_defaults(command=_serve)
     check = commands.add_parser("check", help="tell what is wrong with a workspace, as file:line:column")
     check.add_argument("place", type=Path, metavar="FILE|DIR")
@@ -57,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="print every setting, its value, where it comes from and what it is for")
     config.set_defaults(command=_config)
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= _MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {_MOST_WORKERS}")
+    return number
 
 
 def _version() -> str:
@@ -80,65 +88,20 @@ def _in_loop(work: Coroutine[Any, Any, int]) -> int:
 
 
 def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    from gateway import serving
+    from gateway.workers import Link
     settings = Settings.from_environment(environment)
     if options.folder is not None and not options.folder.exists():
         print(f"motorik: there is no {options.folder}", file=sys.stderr)
         return MISUSE
-    return _in_loop(_served(settings, options.folder))
-
-
-async def _served(settings: Settings, root: Path | None) -> int:
-    from gateway import keys
-    from gateway.app import build
-    from gateway.folder import Folder
-    from runtime.ids import RandomIds
-    from store.errors import StoreError
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    secrets = keys.load(settings, RandomIds())
-    try:
-        server = await build(settings, secrets)
-    except StoreError as error:
-        print(f"motorik: the store cannot be opened: {error}", file=sys.stderr)
-        return PROBLEMS
-    gateway = server.gateway
-    watching = None
-    try:
-        await server.open()
-        if root is not None:
-            folder = Folder(root, gateway.engine.catalog, gateway.clock, gateway.ids)
-            await folder.refresh()
-            watching = asyncio.create_task(folder.watch())
-        await server.listen()
-        _spare_the_collector()
-        _say_where(settings, server.port, len(gateway.engine.catalog.all()), secrets)
-        await stop.wait()
-    except OSError as error:
-        print(f"motorik: cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", file=sys.stderr)
-        return PROBLEMS
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)                # a second signal ends the process at once
-        if watching is not None:
-            watching.cancel()
-        await server.stop()
-    return OK
-
-
-def _spare_the_collector() -> None:
-    """Workspaces stay as they are and runs free themselves: looking for circles can be rare, and need not look at what was loaded."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
-
-
-def _say_where(settings: Settings, port: int, workspaces: int, secrets: Any) -> None:
-    if secrets.made_admin_token:
-        print(f"The admin token, shown this once: {secrets.admin_token}", flush=True)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"Motorik serves {workspaces} workspaces on http://{host}:{port} (facts in {settings.storage_url})", flush=True)
+    if options.workers > 1 and not settings.is_shared:
+        print(f"motorik: {settings.storage_url} belongs to one process; for {options.workers} workers use MongoDB, as in "
+              "STORAGE_URL=mongodb://localhost:27017/motorik", file=sys.stderr)
+        return MISUSE
+    if options.workers > 1:
+        return asyncio.run(serving.serve_together(settings, options.folder, options.workers, environment))
+    link = Link(options.link) if options.link is not None else None
+    return _in_loop(serving.serve(settings, options.folder, link))
 
 
 # --- check -----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What an operator may turn: every environment variable, read once, checked, and explained."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -93,6 +94,11 @@ class Settings:
         runtime = {f.name: values[f.name] for f in fields(RuntimeSettings) if f.name in values}
         return cls(**own, runtime=RuntimeSettings(**runtime), given=given)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several nodes may use the store."""
+        return self.storage_url.startswith("mongodb")
+
     def node_address(self, host_name: str) -> str:
         """Where other nodes reach this one: NODE_URL, else what follows from HOST and PORT."""
         if self.node_url:
@@ -136,7 +142,14 @@ class Settings:
             return "yes" if value else "no"
         if variable.is_secret:
             return "***" if value else "(made at first start)"
+        if variable.name == "STORAGE_URL":
+            value = without_password(value)
         return "-" if value in ("", (), None) else ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def without_password(url: str) -> str:
+    """The address of a store as it may be shown."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 def _given(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
