@@ -11,10 +11,13 @@ from store.protocol import Store
 __all__ = ["open"]
 
 
-async def open(url: str, *, durability: str = "commit") -> Store:
+async def open(url: str, *, durability: str = "commit", expire_by_index: bool = False) -> Store:
     """The store at `url`: `file:PATH` is a folder, made when missing; `memory:` forgets everything when it closes.
 
-    `durability` is "commit" (a commit survives a power cut) or "relaxed" (it survives the end of the process).
+    `mongodb://HOST:PORT/DATABASE` may be shared by several nodes.
+
+    `durability` is "commit" (a commit survives a power cut) or "relaxed" (it survives the end of the process). With
+    `expire_by_index` MongoDB may drop by its own clock what has ended; `Store.expire` does it by yours in any case.
     """
     scheme, _, rest = url.partition(":")
     if scheme == "file" and rest:
@@ -22,5 +25,6 @@ async def open(url: str, *, durability: str = "commit") -> Store:
     if scheme == "memory":
         return MemoryStore()
     if scheme in ("mongodb", "mongodb+srv"):
-        raise StoreError("this build has no MongoDB store yet; use a folder, as in file:./data")
-    raise StoreError(f"{url!r} names no store; use a folder, as in file:./data, or memory:")
+        from store.mongodb.mongo import MongoStore  # the driver is not loaded where nobody needs it
+        return await MongoStore.open(url, durability=durability, expire_by_index=expire_by_index)
+    raise StoreError(f"{url!r} names no store; use a folder, as in file:./data, a mongodb:// address, or memory:")

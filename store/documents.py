@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from store.changes import apply
+from store.changes import Key, apply
 from store.records import Change, ContextKey
 
 WHOLE = b""
@@ -42,12 +42,18 @@ def fold(operations: Iterable[tuple[str, bytes, bytes]], document: dict[str, Any
     for op, path, value in operations:
         try:
             content = orjson.loads(value) if op != "delete" else None
-            if path:
-                apply(document, op, tuple(orjson.loads(path)), content)
-            elif type(content) is dict:
-                document = content if op == "replace" else {**document, **content} if op == "merge" else document
+            document = next_version(document, op, orjson.loads(path) if path else (), content)
         except ValueError:                             # `Unapplicable`, or no JSON
             continue
+    return document
+
+
+def next_version(document: dict[str, Any], op: str, path: Sequence[Key], content: Any) -> dict[str, Any]:
+    """What one operation makes of `document`, which is used up. Raises `Unapplicable`, and then changes nothing."""
+    if path:
+        apply(document, op, tuple(path), content)
+    elif type(content) is dict:
+        return content if op == "replace" else {**document, **content} if op == "merge" else document
     return document
 
 

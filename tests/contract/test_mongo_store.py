@@ -1,0 +1,159 @@
+"""What is special about the store on MongoDB: how it is opened, its log, and pieces of it that are applied more than once."""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from pymongo import MongoClient
+
+import store as stores
+from store.errors import Conflict, Fenced, StoreError, Unavailable
+from store.mongodb.wire import decoded, encoded
+from store.query import EventQuery
+from store.records import Change, ContextKey, Delivered, Delivery, Event, Member, RunHeld, Tick, Volatile, Workspace
+
+GLOBAL = ContextKey("ws", "global", "")
+A, B = Member("node-a", "http://a", "host", 1), Member("node-b", "http://b", "host", 2)
+
+
+def event(id: str) -> Event:
+    return Event("ws", id, "something.happened", 5, "correlation", None, b'{"type":"something.happened"}')
+
+
+def add(key: str, value: int = 1) -> Change:
+    return Change(GLOBAL, "add", b'["%s"]' % key.encode(), b"%d" % value, None)
+
+
+def nothing(first, facts) -> None:
+    pass
+
+
+async def test_a_server_that_does_not_answer_is_named() -> None:
+    with pytest.raises(Unavailable, match="no MongoDB answers at 127.0.0.1:1; start one, or correct STORAGE_URL"):
+        await stores.open("mongodb://127.0.0.1:1/motorik?serverSelectionTimeoutMS=100")
+
+
+async def test_an_address_that_is_none_is_refused_with_the_reason() -> None:
+    with pytest.raises(StoreError, match="no usable MongoDB address"):
+        await stores.open("mongodb://:/")
+
+
+def test_every_fact_comes_back_as_it_was() -> None:
+    facts = [event("e"), add("n"), Delivery("d", "ws", "e", "main", 5, b"{}"), Delivered("d"), Tick("ws", "main", 5), RunHeld("ws", "c"),
+             Volatile("ws", b'{"a":"\xc3\xa9\\u0000"}'), Workspace("ws", "slug", 1, 2, 3, b"{}")]
+    assert decoded(encoded(facts)) == facts
+
+
+@contextlib.asynccontextmanager
+async def two_nodes(url: str, hear=nothing):
+    a, b = await stores.open(url), await stores.open(url)
+    await a.cluster.join(A, nothing)
+    await b.cluster.join(B, hear)
+    yield a, b
+    for node in (a, b):
+        await node.close()
+
+
+async def test_positions_of_two_nodes_are_one_row_without_gaps(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        positions = await asyncio.gather(*[node.commit([event(f"{i}")]) for i in range(40) for node in (a, b)])
+        assert sorted(positions) == list(range(1, 81))
+        for node in (a, b):
+            assert [e.position for e in await node.events(EventQuery("ws", ascending=True, limit=100))] == list(range(1, 81))
+
+
+async def test_what_two_nodes_add_to_one_number_is_all_there(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        await asyncio.gather(*[node.commit([add("n", i)]) for i in range(40) for node in (a, b)])
+        for node in (a, b):
+            [found] = await node.contexts([GLOBAL], 0)
+            assert found.document == {"n": 2 * sum(range(40))}
+
+
+async def test_a_node_hears_the_others_in_the_order_of_the_positions_and_itself_never(mongodb: str) -> None:
+    heard: list[int] = []
+
+    def hear(first, facts) -> None:
+        heard.extend(range(first, first + sum(type(fact) is Event for fact in facts)))
+    async with two_nodes(mongodb, hear) as (a, b):
+        own = []
+        for i in range(20):
+            await a.commit([event(f"a{i}"), event(f"a{i}'")])
+            own.append(await b.commit([event(f"b{i}")]))
+            assert heard == sorted(set(range(1, own[-1])) - set(own)), "everything before the own commit was heard before its end"
+        await a.commit([event("last")])
+        await b.cluster.catch_up()
+        assert heard == sorted(set(range(1, 62)) - set(own))
+
+
+async def test_what_was_committed_and_not_put_into_the_collections_is_found_all_the_same(mongodb: str) -> None:
+    a = await stores.open(mongodb)
+    await a.commit([event("1"), add("n")])
+    with contextlib.closing(MongoClient(mongodb)) as client:      # a process that was killed between log and collections
+        database = client.get_default_database()
+        for name in ("events", "contexts"):
+            database[name].delete_many({})
+    b = await stores.open(mongodb)
+    assert [e.position for e in await b.events(EventQuery("ws"))] == [1]
+    [found] = await b.contexts([GLOBAL], 0)
+    assert found.document == {"n": 1}
+    for node in (a, b):
+        await node.close()
+
+
+async def test_applying_a_piece_of_the_log_again_changes_nothing(mongodb: str) -> None:
+    node = await stores.open(mongodb)
+    await node.commit([add("n"), Delivery("d", "ws", "e", "main", 5, b"{}")])
+    await node.commit([add("n"), Delivered("d")])
+    async for piece in node.log.pieces(0):
+        await node.materials.apply(piece)
+    [found] = await node.contexts([GLOBAL], 0)
+    assert (found.document, await node.deliveries()) == ({"n": 2}, [])
+    await node.close()
+
+
+async def test_a_large_document_is_folded_beside_its_operations_and_stays_what_it_is(mongodb: str) -> None:
+    node = await stores.open(mongodb)
+    for i in range(12):
+        await node.commit([Change(GLOBAL, "replace", b'["key %d"]' % i, b'"%s"' % (b"x" * 9000), None)])
+    expected = {f"key {i}": "x" * 9000 for i in range(12)}
+    [found] = await node.contexts([GLOBAL], 0)
+    assert found.document == expected
+    await node.commit([Change(GLOBAL, "replace", b'["a.b$"]', b"18446744073709551615", None), Change(GLOBAL, "replace", b'[""]', b"[true]", None)])
+    await node.close()
+    again = await stores.open(mongodb)
+    [found] = await again.contexts([GLOBAL], 0)
+    assert found.document == {**expected, "a.b$": 18446744073709551615, "": [True]}
+    await again.close()
+
+
+async def test_a_node_that_was_declared_dead_writes_nothing_until_it_has_another_name(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        await a.commit([Delivery("d", "ws", "e", "main", 5, b"{}"), RunHeld("ws", "c")])
+        with pytest.raises(Conflict):
+            await b.commit([RunHeld("ws", "c")])
+        assert b.cluster.owner("ws", "c") == A
+        assert [d.id for d in await b.cluster.take_over(A.id)] == ["d"]
+        assert b.cluster.owner("ws", "c") is None
+        with pytest.raises(Fenced):
+            await a.commit([event("late")])
+        assert await b.events(EventQuery("ws")) == []
+        await a.cluster.join(A._replace(id="node-a-again"), nothing)
+        assert await a.commit([event("new")]) == 1
+
+
+async def test_unfinished_deliveries_of_a_dead_node_have_one_finder(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        await a.commit([Delivery(f"d{i}", "ws", "e", "main", 5, b"{}") for i in range(5)])
+        third = await stores.open(mongodb)
+        await third.cluster.join(Member("node-c", "http://c", "host", 3), nothing)
+        found = await asyncio.gather(b.cluster.take_over(A.id), third.cluster.take_over(A.id))
+        assert sorted(d.id for deliveries in found for d in deliveries) == [f"d{i}" for i in range(5)]
+        await third.close()
+
+
+async def test_all_nodes_keep_the_first_value_of_a_name(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        agreed = await asyncio.gather(a.cluster.agree("secret", "of a"), b.cluster.agree("secret", "of b"))
+        assert agreed[0] == agreed[1] in ("of a", "of b")
