@@ -120,9 +120,9 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
     sessions = Sessions(opened, clock, ids, max_age_seconds=settings.access_tokens_max_age)
     auth = Auth(settings, keys, sessions, clock)
     host = socket.gethostname()
-    shared = {"member": Member(ids.uuid(), url or settings.node_address(host), host, os.getpid())} if opened.cluster is not None else {}
+    member = Member(ids.uuid(), url or settings.node_address(host), host, os.getpid()) if opened.cluster is not None else None
     engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
-                    mint_token=auth.mint_internal, **shared)
+                    mint_token=auth.mint_internal, member=member)
     passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None)
     return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids, passing))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from yarl import URL
 
 from runtime.clock import Clock
 from runtime.errors import TooBusy
+
+_log = logging.getLogger("motorik.gateway")
 
 HEADER = "x-motorik-passed-on"
 """Says for whom a node passes a request on. Only nodes can write it; what others send under this name counts for nothing."""
@@ -91,9 +94,7 @@ class Passing:
         leaving = asyncio.create_task(_leaving(request))
         try:
             await asyncio.wait((relaying, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not relaying.done():
-                raise ConnectionResetError("the caller has left")
-            return relaying.result()
+            return relaying.result() if relaying.done() else web.Response()      # the latter goes nowhere: the caller has left
         finally:
             relaying.cancel()
             leaving.cancel()
@@ -116,14 +117,15 @@ class Passing:
         headers[HEADER] = self._seal.make(caller, request.method, path)
         async with await self._ask(request.method, url + path, body, headers) as answer:
             relayed = Relayed(status=answer.status, reason=answer.reason, headers=_carried(answer.headers))
-            await relayed.prepare(request)
             try:
+                await relayed.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await relayed.write(chunk)
-            except aiohttp.ClientError as error:
-                # Part of the answer has left: only breaking off is honest now.
-                raise ConnectionResetError(f"the node at {url} was lost: {error}") from None
-            await relayed.write_eof()
+                await relayed.write_eof()
+            except (aiohttp.ClientError, ConnectionError) as error:
+                _log.info("an answer of %s broke off: %s", url, error)
+                if request.transport is not None:
+                    request.transport.abort()            # part of the answer has left: only breaking off is honest now
             return relayed
 
     async def _ask(self, method: str, url: str, body: bytes, headers: CIMultiDict[str]) -> aiohttp.ClientResponse:
