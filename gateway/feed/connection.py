@@ -15,7 +15,7 @@ from gateway.feed.emits import Emits
 from gateway.feed.operations import Emit, Flow, Hello, Operation, Ping, Subscribe, Unsubscribe, Update
 from gateway.feed.outbox import Outbox
 from gateway.feed.pace import Pace
-from gateway.feed.resumption import Record, Resumption
+from gateway.feed.resumption import Record, Resumption, Saved
 from gateway.feed.subscriptions import Subscriptions
 from gateway.rights import Rights
 from runtime.calls import Identity
@@ -111,6 +111,21 @@ class Connection:
     def replace(self) -> None:
         self.close(REPLACED, "replaced")
 
+    def moved(self, *, is_stale: bool) -> tuple[Saved, ...] | None:
+        """See `gateway.feed.resumption.Holder`."""
+        subscriptions = self._subscriptions
+        if subscriptions is None or self._transport.get_write_buffer_size() or not (subscriptions.has_moved() or is_stale):
+            return None
+        return subscriptions.places()
+
+    def _save(self, record: Record, subscriptions: Subscriptions) -> None:
+        """The subscriptions are others now. What the transport still holds may be lost with the process: it is not behind the client."""
+        places = subscriptions.places()
+        if self._transport.get_write_buffer_size():
+            known = {one.id: one.cursor for one in record.subscriptions}
+            places = tuple(one._replace(cursor=min(one.cursor, known.get(one.id, one.cursor))) for one in places)
+        self._house.resumption.changed(record, places)
+
     async def _end(self, code: int, reason: str) -> None:
         await self._socket.close(code=code, message=reason.encode(), drain=False)
         # The peer has answered, or had its time to: what it has not read by now it never will.
@@ -202,16 +217,20 @@ class Connection:
                 self._outbox.grant(credit)
             case Unsubscribe(id):
                 subscriptions.drop(id)
+                self._save(record, subscriptions)
             case Update(id, filters) if id in subscriptions:
                 subscriptions.follow(id, filters, socket_id=record.socket_id)
+                self._save(record, subscriptions)
             case Update():
                 raise invalid(f'There is no subscription "{asked.id}"', "id")
             case Subscribe(id) if id not in subscriptions and len(subscriptions) >= self._settings.ws_max_subscriptions:
                 self.close(TOO_MANY, "too_many_subscriptions")
             case Subscribe(id, filters, None):
                 subscriptions.follow(id, filters, socket_id=record.socket_id)
+                self._save(record, subscriptions)
             case Subscribe(id, filters, since, limit):
                 await subscriptions.follow_since(id, filters, since, limit=limit, socket_id=record.socket_id)
+                self._save(record, subscriptions)
 
     async def _hello(self, hello: Hello) -> None:
         """Settle who this is. Raises `Unauthenticated` without credentials."""
@@ -227,7 +246,11 @@ class Connection:
         self._expire_with(self.identity)
         owner = self.identity.session_id or self.identity.user_id or ""
         resumption = self._house.resumption
-        record = resumption.take(hello.resume, self.workspace_id, owner, holder=self) if hello.resume else None
+        record = await resumption.take(hello.resume, self.workspace_id, owner, holder=self) if hello.resume else None
+        if self._is_over:
+            if record is not None:
+                resumption.release(record, record.subscriptions)
+            return
         is_resumed = record is not None
         try:
             self._house.enter(self)
@@ -243,7 +266,7 @@ class Connection:
         self._welcome(record, self.identity, is_resumed=is_resumed)
         if is_resumed:
             saved, away_since = record.subscriptions, record.closed_at
-            record.subscriptions, record.closed_at = (), None
+            record.closed_at = None
             await self._subscriptions.restore(saved, socket_id=record.socket_id, away_since=away_since)
 
     def _expire_with(self, identity: Identity) -> None:

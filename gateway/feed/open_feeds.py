@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from runtime.errors import TooBusy
+from store.records import FeedRecord
 
 SESSION_ENDED, WORKSPACE_DELETED, DRAINING = 4001, 4004, 1012
 _FAREWELL_SECONDS = 4.0
@@ -26,6 +28,8 @@ class OpenFeeds:
         self._by_session: dict[str | None, set[OpenFeed]] = {}
         self._all: set[OpenFeed] = set()
         self._emptied: asyncio.Event | None = None
+        self.on_record: Callable[[FeedRecord], None] = lambda record: None
+        """To be called with what another node has written about a connection."""
         gateway.sessions.on_end(self._session_ended)
         gateway.engine.on_workspace_deleted(self._workspace_deleted)
 

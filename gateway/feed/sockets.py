@@ -27,8 +27,9 @@ class Sockets:
         settings = gateway.settings
         self.gateway = gateway
         self.acknowledgements = Acknowledgements(gateway.clock)
-        self.resumption = Resumption(gateway.clock, gateway.ids, ttl_seconds=settings.ws_resume_ttl,
+        self.resumption = Resumption(gateway.store, gateway.clock, gateway.ids, ttl_seconds=settings.ws_resume_ttl,
                                      most_per_session=settings.ws_max_connections_per_session)
+        feeds.on_record = self.resumption.hear
         self._feeds = feeds
         self._cors = Cors(settings)
 

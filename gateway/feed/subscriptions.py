@@ -46,6 +46,7 @@ class Subscriptions:
         self._feed = gateway.engine.feed(workspace_id)
         self._open: dict[str, _Subscription] = {}
         self._unrestored: list[Saved] = []
+        self._mark: Any = None
         self._is_closed = False
 
     def __contains__(self, id: str) -> bool:
@@ -90,6 +91,15 @@ class Subscriptions:
                 del self._unrestored[0]
             self._replay(id, condition, limit=self._settings.ws_replay_max)
 
+    def has_moved(self) -> bool:
+        """Whether anything was written since this was last asked."""
+        before, self._mark = self._mark, (self._outbox.written, [one.follower.cursor for one in self._open.values() if not one.follower.is_live])
+        return before != self._mark
+
+    def places(self) -> tuple[Saved, ...]:
+        """Where each of them would go on in another process, which knows nothing of unstored events."""
+        return self._all_saved(Cursor(self._feed.head))
+
     def drop(self, id: str) -> None:
         subscription = self._open.pop(id, None)
         if subscription is not None:
@@ -98,15 +108,17 @@ class Subscriptions:
     def close(self) -> tuple[Saved, ...]:
         """Let go of all of them; where each would go on."""
         self._is_closed = True
-        saved = (*self._saved(), *(one for one in self._unrestored if one.id not in self._open))
+        saved = self._all_saved(head(self._feed))
         for subscription in self._open.values():
             subscription.close()
         self._open.clear()
         return saved
 
-    def _saved(self) -> Iterator[Saved]:
+    def _all_saved(self, now: Cursor) -> tuple[Saved, ...]:
+        return (*self._saved(now), *(one for one in self._unrestored if one.id not in self._open))
+
+    def _saved(self, now: Cursor) -> Iterator[Saved]:
         unwritten = self._outbox.unwritten()
-        now = head(self._feed)
         for id, subscription in self._open.items():
             follower = subscription.follower
             cursor = unwritten.get(id, now) if follower.is_live else follower.cursor

@@ -25,6 +25,7 @@ from runtime.errors import Unauthenticated
 from runtime.feed import Feed
 from runtime.ids import RandomIds
 from runtime.settings import RuntimeSettings
+from store.memory import MemoryStore
 from store.query import EventQuery, predicate
 from store.records import StoredEvent
 
@@ -220,11 +221,15 @@ class House:
 
 
 @asynccontextmanager
-async def house(**settings: Any) -> AsyncIterator[House]:
+async def house(*, beside: House | None = None, **settings: Any) -> AsyncIterator[House]:
+    """A node, with the same store `beside` another one or after it."""
     clock, ids = SystemClock(), RandomIds()
     runtime = RuntimeSettings(**{name: settings.pop(name) for name in list(settings) if name.startswith("ws_volatile")})
     gateway = SimpleNamespace(engine=Engine(clock, ids, runtime), auth=Auth(), settings=Settings(runtime=runtime, **settings),
-                              sessions=Sessions(), clock=clock, ids=ids, is_draining=False)
+                              sessions=Sessions(), store=beside.gateway.store if beside else MemoryStore(), clock=clock, ids=ids, is_draining=False)
+    if beside is not None:
+        gateway.engine.stored = beside.engine.stored
+        gateway.engine.feed(WS).head = beside.engine.feed(WS).head
     gateway.door = Door(gateway.settings, clock)
     app = web.Application(middlewares=[edge(clock, ids)])
     feeds = add_routes(gateway, app.router)

@@ -1,9 +1,17 @@
 """Lost connections that are taken up again."""
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from feed_house import House, Peer, house
+import pytest
+from feed_house import WS, House, Peer, house
+
+from gateway.feed.cursors import Cursor
+from gateway.feed.resumption import Record, Resumption, Saved
+from runtime.testing import CountedIds, HandClock
+from store.memory import MemoryStore
+from store.records import FeedRecord
 
 
 async def _welcomed(h: House, who: str = "alice", **hello: Any) -> tuple[Peer, dict[str, Any]]:
@@ -128,3 +136,179 @@ async def test_events_that_waited_unwritten_come_after_the_resume():
         await peer.hear("subscribed")
         assert [(await peer.hear("event"))["event"]["payload"]["n"] for _ in range(2)] == [1, 2]
         await peer.hear("caught_up")
+
+
+async def test_a_new_node_on_the_same_store_goes_on_where_a_killed_one_was():
+    async with house() as killed:
+        peer, welcome = await _welcomed(killed)
+        await peer.say("subscribe", id="f", filters={"types": ["n"]})
+        await peer.say("subscribe", id="g", filters={"types": ["m"]})
+        await peer.hear("subscribed")
+        await peer.hear("subscribed")
+        killed.engine.happen("n", {"i": 1})
+        await peer.hear("event")
+        async with house(beside=killed) as h:
+            h.engine.happen("n", {"i": 2})
+            h.engine.happen("m", {"i": 3})
+            peer, again = await _welcomed(h, resume=welcome["resumeToken"])
+            assert again["resumed"] is True and again["socketId"] == welcome["socketId"] and again["resumeToken"] == welcome["resumeToken"]
+            heard = [await peer.hear() for _ in range(9)]
+            assert sorted(f["id"] for f in heard if f["op"] == "caught_up") == ["f", "g"]
+            assert {f["reason"] for f in heard if f["op"] == "gap"} == {"volatile"}
+            events = {(*f["ids"], f["event"]["payload"]["i"]) for f in heard if f["op"] == "event"}
+            assert events == {("f", 1), ("f", 2), ("g", 3)}       # the first one was seen before: it came after the last save
+            h.engine.happen("m", {"i": 4})
+            assert (await peer.hear("event"))["event"]["payload"] == {"i": 4}
+
+
+async def test_after_a_graceful_stop_nothing_comes_twice():
+    async with house() as before:
+        peer, welcome = await _welcomed(before)
+        await peer.say("subscribe", id="f", filters={"types": ["n"]})
+        await peer.hear("subscribed")
+        before.engine.happen("n", {"i": 1})
+        await peer.hear("event")
+        await before.feeds.drain()
+        async with house(beside=before) as h:
+            h.engine.happen("n", {"i": 2})
+            peer, again = await _welcomed(h, resume=welcome["resumeToken"])
+            assert again["resumed"] is True
+            heard = [await peer.hear() for _ in range(4)]
+            assert [f["event"]["payload"]["i"] for f in heard if f["op"] == "event"] == [2]
+
+
+async def test_a_connection_of_another_node_is_replaced_when_that_node_hears_of_it():
+    async with house() as one, house(beside=one) as other:
+        old, welcome = await _welcomed(one)
+        _, again = await _welcomed(other, resume=welcome["resumeToken"])
+        assert again["resumed"] is True
+        [written] = one.gateway.store._feed_records.values()
+        one.feeds.on_record(written)
+        assert (await old.hear("bye"))["code"] == 4010 and await old.closed() == 4010
+        await one.gone()
+        assert list(one.gateway.store._feed_records.values()) == [written] and len(other.feeds) == 1
+
+
+async def test_a_store_knows_no_token():
+    async with house() as h:
+        _, welcome = await _welcomed(h)
+        [record] = h.gateway.store._feed_records.values()
+        assert welcome["resumeToken"] not in repr(record) and record.workspace_id == WS
+
+
+class Held:
+    """A connection with one subscription, somewhere."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.is_replaced = False
+        self.record: Record | None = None
+
+    def moved(self, *, is_stale: bool) -> tuple[Saved, ...] | None:
+        return (Saved("f", {}, Cursor(self.position)),)
+
+    def replace(self) -> None:
+        self.is_replaced = True
+
+
+class Counting(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[Any]] = []
+
+    def commit(self, facts: Any) -> Any:
+        self.batches.append(list(facts))
+        return super().commit(facts)
+
+
+def _resumption(store: MemoryStore, clock: HandClock, ids: CountedIds | None = None) -> Resumption:
+    return Resumption(store, clock, ids or CountedIds(), ttl_seconds=43_200, most_per_session=3)
+
+
+async def _second(clock: HandClock, seconds: float = 1) -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    clock.advance(seconds)
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_once_a_second_what_has_moved_is_written_in_one_batch_and_nothing_else_is():
+    store, clock = Counting(), HandClock()
+    resumption = _resumption(store, clock)
+    holders = [Held() for _ in range(1200)]
+    for holder in holders:
+        resumption.changed(resumption.issue(WS, "s", holder), (Saved("f", {}, Cursor(0)),))
+    await _second(clock)
+    assert [len(batch) for batch in store.batches] == [1200]
+    for holder in holders[:700]:
+        holder.position = 7
+    await _second(clock)
+    await _second(clock)
+    assert [len(batch) for batch in store.batches] == [1200, 700]
+    await _second(clock, 3600)
+    assert len(store.batches[2]) == 1200                    # long before they would expire
+
+
+async def test_an_open_connection_does_not_expire_and_a_closed_one_does():
+    store, clock, ids = MemoryStore(), HandClock(), CountedIds()
+    resumption, holder = _resumption(store, clock, ids), Held()
+    record = resumption.issue(WS, "s", holder)
+    for _ in range(30):
+        await _second(clock, 3600)
+    assert await store.expire(clock.now()) == 0
+    resumption.release(record, (Saved("f", {"types": ["n"]}, Cursor(3, "v")),))
+    await _second(clock, 43_199)
+    taken = await _resumption(store, clock, ids).take(record.token, WS, "s", holder=Held())
+    assert taken is not None and taken.subscriptions == (Saved("f", {"types": ["n"]}, Cursor(3, "v")),) and taken.turn == 1
+    resumption.release(resumption.issue(WS, "s", holder), ())
+    await _second(clock, 2 * 43_200)
+    assert await store.expire(clock.now()) == 1
+
+
+async def test_a_session_leaves_so_many_closed_connections_and_no_more():
+    store, clock = MemoryStore(), HandClock()
+    resumption = _resumption(store, clock)
+    records = [resumption.issue(WS, "s", Held()) for _ in range(5)]
+    for record in records:
+        resumption.release(record, ())
+    await _second(clock)
+    taken = [await resumption.take(record.token, WS, "s", holder=Held()) for record in records]
+    assert [one is not None for one in taken] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_of_two_nodes_that_hold_a_connection_the_last_one_to_take_it_keeps_it(late: bool):
+    store, clock, ids = MemoryStore(), HandClock(), CountedIds()
+    here, there = _resumption(store, clock, ids), _resumption(store, clock, ids)
+    old, new = Held(), Held()
+    record = here.issue(WS, "s", old)
+    await _second(clock)
+    stale = await store.feed_record(record.id, clock.now())
+    assert stale is not None
+    await there.take(record.token, WS, "s", holder=new)
+    await _second(clock)
+    if late:
+        await store.commit([stale])
+        there.hear(stale)
+        await _second(clock)
+    written = await store.feed_record(record.id, clock.now())
+    assert isinstance(written, FeedRecord)
+    here.hear(written)
+    assert (old.is_replaced, new.is_replaced) == (True, False)
+    here.release(record, ())
+    await _second(clock)
+    assert await store.feed_record(record.id, clock.now()) == written
+
+
+async def test_a_store_that_fails_is_written_to_again_and_refuses_nobody():
+    store, clock = Counting(), HandClock()
+    resumption, holder = _resumption(store, clock), Held()
+    store._is_closed = True
+    record = resumption.issue(WS, "s", holder)
+    await _second(clock)
+    assert await resumption.take("unknown", WS, "s", holder=Held()) is None
+    store._is_closed = False
+    await _second(clock)
+    await _second(clock)
+    assert await store.feed_record(record.id, clock.now()) is not None
