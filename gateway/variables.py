@@ -182,6 +182,7 @@ VARIABLES = (
     _V("RUN_MAX_CONCURRENCY", _positive, "runs that execute at the same time; more are queued"),
     _V("WORKSPACE_MAX_CONCURRENT_RUNS", _positive, "the same for one workspace"),
     _V("RUN_MAX_INSTRUCTIONS", _positive, "instructions one run may take"),
+    _V("RUN_LEASE_SECONDS", seconds, "a node that is silent for so long is taken for dead, and others take over what it had begun"),
 
     _V("BROKER_EMIT_MAXLEN", size, "largest event"),
     _V("BROKER_EMIT_EXECUTED_AUTOMATION_MAXLEN", size, "largest executed event before it loses payload and output"),

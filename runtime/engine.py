@@ -18,7 +18,11 @@ from runtime.firings import TRIGGERED, Fired, delivery_of, fired, is_told
 from runtime.ids import Ids
 from runtime.language.automation import Automation
 from runtime.native import INTERACTION, WEBHOOK
+from runtime.node import Node
+from runtime.nodes import NodeIds
 from runtime.outbound import Outbound
+from runtime.ownership import Ownership
+from runtime.planning import plan
 from runtime.rates import SlidingWindow
 from runtime.renewals import by_delivery
 from runtime.run import Reply, Run, Start
@@ -32,7 +36,7 @@ from runtime.workspace import Workspace
 from store.errors import Conflict
 from store.protocol import Store
 from store.query import EventQuery
-from store.records import Delivered, Delivery, StoredEvent, Tick, Wait, WaitEnded
+from store.records import Delivered, Delivery, Member, StoredEvent, Tick, Wait, WaitEnded
 
 _log = logging.getLogger("motorik.engine")
 _UNLOAD_SECONDS = 5
@@ -41,14 +45,20 @@ _UNLOAD_SECONDS = 5
 class Engine:
     """One node: it starts automations for everything that triggers them, and tells of what happens."""
 
-    def __init__(self, *, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings, outbound: Outbound, mint_token: MintToken) -> None:
+    def __init__(self, *, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings, outbound: Outbound, mint_token: MintToken,
+                 member: Member | None = None) -> None:
+        """`member` is this node as others reach it, where several share the store."""
+        ownership = None
+        if store.cluster is not None:
+            ids, ownership = NodeIds(ids), Ownership(store, store.cluster)
         self.store = store
         self.clock = clock
         self.ids = ids
         self.settings = settings
-        bus = Bus(store, clock, ids, settings)
+        bus = Bus(store, clock, ids, settings, ownership)
         self.catalog = Catalog(store, clock, ids, settings, bus)
-        self._services = Services(store, bus, Cells(store), clock, ids, settings, outbound, SlidingWindow(), mint_token, self._registry)
+        self._services = Services(store, bus, Cells(store), clock, ids, settings, outbound, SlidingWindow(), mint_token, self._registry,
+                                  ownership)
         self._supervisor = Supervisor(self._services)
         self._scheduler = Scheduler(clock, fire=self._fire, settings=settings)
         self._spaces = bus.spaces
@@ -59,11 +69,17 @@ class Engine:
         bus.on_lost = self._reload
         self._bus = bus
         self.catalog.on_change(self._changed)
+        self._node = None
+        if store.cluster is not None:
+            self._node = Node(store.cluster, member or Member("", "", "", 0), self._services, self.catalog, self._supervisor,
+                              start_again=self._start_again)
 
     # --- life ----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Load the workspaces, start again what was not finished, plan the schedules."""
+        if self._node is not None:
+            await self._node.join()
         self._head = await self.store.head()
         ticks = {(tick.workspace_id, tick.automation): tick.at for tick in await self.store.ticks()}
         await self.catalog.load()
@@ -72,8 +88,11 @@ class Engine:
         for topic in await self.store.topics():
             space = self._spaces.get(topic.workspace_id)
             if space is not None:
-                space.topics.setdefault(topic.topic, set()).update({topic.user_id} if topic.user_id else ())
-        await self._redeliver()
+                space.join(topic.topic, topic.user_id)
+        if self._node is not None:
+            await self._node.begin(self._head)             # whatever is left belongs to nodes that may still be running it
+        else:
+            await self._redeliver()
         self._hold(self._scheduler.run())
 
     async def stop(self, grace_seconds: float) -> None:
@@ -83,7 +102,19 @@ class Engine:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._node is not None:
+            await self._node.stop()
         await self._services.outbound.close()
+
+    async def catch_up(self) -> None:
+        """See everything that was acknowledged on any node before. Raises `TooBusy` while that cannot be."""
+        if self._node is not None:
+            await self._node.catch_up()
+
+    def on_session_end(self, listener: Callable[[str], None]) -> None:
+        """`listener` is called with the id of every session that was logged out on another node."""
+        if self._node is not None:
+            self._node.neighbours.on_session_end(listener)
 
     # --- calls from outside ----------------------------------------------------------------------------
 
@@ -185,13 +216,17 @@ class Engine:
     def _dispatch(self, space: Space, live: LiveEvent, listeners: Sequence[Listener]) -> None:
         """Start the automations that listen to a committed event, in the order they were declared."""
         announces = not live.draft.chained and live.type != INTERACTION
-        if space.global_cell is not None:
+        if space.is_open and not space.queued:
             self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
         else:
             self._hold(self._open_and_deliver(space, live, listeners, announces))
 
     async def _open_and_deliver(self, space: Space, live: LiveEvent, listeners: Sequence[Listener], announces: bool) -> None:
-        await space.open(self._services.cells, self.clock.now())
+        space.queued += 1
+        try:
+            await space.open(self._services.cells, self.clock.now())
+        finally:
+            space.queued -= 1
         self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
 
     def _deliver(self, space: Space, event_id: str, type: str, body: bytes, source: dict[str, Any], listeners: Sequence[Listener],
@@ -293,26 +328,9 @@ class Engine:
             self._spaces[workspace.id] = Space(workspace, self.clock, self.settings, head=self._head)
         else:
             changes = space.replace(workspace)
-            if changes:
+            if changes and not self.catalog.is_hearing:
                 self.store.commit(changes)
-        self._plan(before, workspace, ticks)
-
-    def _plan(self, before: Workspace | None, workspace: Workspace, ticks: dict[tuple[str, str], int] | None) -> None:
-        wanted, planned = _scheduled(workspace), _scheduled(before) if before else {}
-        for slug in planned.keys() - wanted.keys():
-            self._scheduler.forget(workspace.id, slug)
-        for slug, automation in wanted.items():
-            old = planned.get(slug)
-            if old is None or old.schedules != automation.schedules:
-                last = None if ticks is None else max(ticks.get((workspace.id, slug), 0), self._since(automation))
-                self._scheduler.plan(workspace.id, slug, automation.schedules, last)
-
-    def _since(self, automation: Automation) -> int:
-        """When the automation was changed last, at the latest: a tick before that was not missed."""
-        since, instance = self.catalog.revision(automation.instance.workspace_id).updated_at, automation.instance
-        while instance.parent is not None:
-            since, instance = max(since, self.catalog.require_app(instance.app_slug).latest.created_at), instance.parent
-        return since
+        plan(self._scheduler, self.catalog, before, workspace, ticks)
 
     def _registry(self) -> dict[str, Any]:
         return {w.slug: {"id": w.id, "name": w.name} for w in self.catalog.all() if w.definition.get("registerWorkspace")}
@@ -325,8 +343,10 @@ class Engine:
 
     async def _ready(self, workspace_id: str) -> Space:
         """The workspace with what its runs read loaded."""
+        if self._node is not None:
+            await self._node.catch_up()
         space = self._space(workspace_id)
-        if space.global_cell is None:
+        if not space.is_open:
             await space.open(self._services.cells, self.clock.now())
         return space
 
@@ -359,9 +379,3 @@ class Engine:
         if origin.source_workspace_id:
             shown["sourceWorkspaceId"] = origin.source_workspace_id
         return shown
-
-
-def _scheduled(workspace: Workspace) -> dict[str, Automation]:
-    """The automations whose schedules count: private ones of apps are left to their app."""
-    return {automation.full_slug: automation for instance in workspace.instances.values() for automation in instance.automations.values()
-            if automation.schedules and not (instance.path and automation.private)}

@@ -70,6 +70,17 @@ class LiveEvent:
         return self._event
 
 
+def told(body: bytes, position: int) -> LiveEvent:
+    """An event that another node accepted; at position 0 one that is not stored."""
+    event = decode(body)
+    rest = b""                                             # never accepted again
+    live = LiveEvent(event["id"], Draft(event["type"], event["source"], rest, persistent=position > 0, native=is_native_name(event["type"]),
+                                        chained=True), body)
+    live.position = position
+    live._event = event
+    return live
+
+
 def custom(type: str, source: dict[str, Any], payload: dict[str, Any], target: Any, options: Any, *, limit: int, chained: bool) -> Draft:
     """An event of somebody's own. Raises `InvalidEvent` for a bad or reserved name and for one that is too large."""
     check_name(type)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from runtime.calls import NewEvent, Origin
@@ -17,14 +17,15 @@ from runtime.envelope import Draft, LiveEvent, custom, native, shown_address
 from runtime.errors import InvalidEvent, TooBusy
 from runtime.ids import Ids
 from runtime.language.automation import Automation
+from runtime.ownership import Ownership
 from runtime.settings import RuntimeSettings
 from runtime.space import Space
 from runtime.triggers import TriggerIndex
 from runtime.triggers.event import EventIndex
 from runtime.waits import Waits
-from store.errors import StoreError
+from store.errors import Fenced, StoreError
 from store.protocol import Store
-from store.records import Delivery, Event, Fact
+from store.records import Delivery, Event, Fact, RunHeld, Volatile
 
 _log = logging.getLogger("motorik.events")
 
@@ -37,8 +38,10 @@ HOST = {"service": "runtime", "replica": "n1"}
 class Bus:
     """The one way events come into being on this node."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings) -> None:
+    def __init__(self, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings, ownership: Ownership | None = None) -> None:
+        """`ownership` is there where several nodes share the store: they hear of volatile events, too, and of whose runs are whose."""
         self._store = store
+        self._ownership = ownership
         self._clock = clock
         self._ids = ids
         self._settings = settings
@@ -48,6 +51,10 @@ class Bus:
         """Starts the automations that listen; the engine puts itself here."""
         self.on_lost: Callable[[Space], None] = lambda space: None
         """Called when a batch of a workspace could not be committed: what its memory holds is ahead of the store."""
+        self.on_fenced: Callable[[], None] = lambda: None
+        """Called when a batch was refused because this node was taken for dead."""
+        self.catch_up: Callable[[], Awaitable[None]] | None = None
+        """See what other nodes have committed; None where there are none."""
 
     def hand_over(self, space: Space, drafts: Sequence[Draft], facts: Sequence[Fact],
                   on_commit: Callable[[], None] | None = None, *, triggers: TriggerIndex | None = None,
@@ -60,8 +67,10 @@ class Bus:
         index = (triggers or space.workspace.triggers).events
         workspace_id = space.id
         accepted = [self._accept(workspace_id, space.waits, index, draft, now, created_at, batch) for draft in drafts]
+        if self._ownership is not None:
+            self._own(workspace_id, accepted, batch)
         future = self._store.commit(batch) if batch else _settled()
-        future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told))
+        future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told, batch))
         return future, accepted
 
     async def accept(self, workspace: Any, events: Sequence[NewEvent], origin: Origin, *, native: bool = True,
@@ -101,6 +110,8 @@ class Bus:
         live = LiveEvent(id, draft, body)
         if draft.persistent:
             batch.append(Event(workspace_id, id, type, now, source["correlationId"], source.get("sessionId"), body))
+        elif self._ownership is not None:
+            batch.append(Volatile(workspace_id, body))
         if waits:
             live.waits, cancelled = waits.claim(live)
             if cancelled:
@@ -114,10 +125,20 @@ class Bus:
                 listeners.append((automation, delivery))
         return live
 
+    def _own(self, workspace_id: str, accepted: list[LiveEvent], batch: list[Fact]) -> None:
+        """Automations that this batch starts run here."""
+        for live in accepted:
+            if live.listeners:
+                batch[:0] = self._ownership.take((workspace_id, live.draft.source["correlationId"]))
+
     def _committed(self, space: Space, accepted: list[LiveEvent], done: Future[int], on_commit: Callable[[], None] | None,
-                   on_told: Callable[[], None] | None) -> None:
+                   on_told: Callable[[], None] | None, batch: Sequence[Fact]) -> None:
         failure = done.exception()
         if failure is not None:
+            if self._ownership is not None:
+                self._ownership.disown(tuple(fact) for fact in batch if type(fact) is RunHeld)
+                if isinstance(failure, Fenced):
+                    self.on_fenced()
             _log.error("a batch of workspace %s was not committed: %s", space.id, failure)
             for live in accepted:
                 for wait in live.waits:

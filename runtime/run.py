@@ -86,7 +86,7 @@ class Run(Actor):
     """Frames wait for the run; the run never waits for a frame."""
 
     __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
-                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "_deliveries")
+                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "_deliveries")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
         super().__init__()
@@ -113,6 +113,7 @@ class Run(Actor):
         """Those whose automation has not ended."""
         self.is_resumed = False
         """There may have been a run of this correlation id before, which left something."""
+        self.is_abandoned = False
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -154,6 +155,9 @@ class Run(Actor):
             start.reply.close()
 
     def _open_frame(self, start: Start, origin: Origin, view: View, socket: Cell) -> None:
+        if self.is_abandoned:
+            self._give_up(start, _gone())
+            return
         self.open += 1
         if start.delivery_id is not None:
             self._deliveries[start.delivery_id] = Renewals(start.delivery_id, start.earlier)
@@ -211,8 +215,13 @@ class Run(Actor):
 
     def _interrupt(self, start: Start) -> None:
         self.open -= 1
-        self._give_up(start, TooBusy("The server is stopping", {"retryAfter": 1}))
+        self._give_up(start, _gone() if self.is_abandoned else TooBusy("The server is stopping", {"retryAfter": 1}))
         self.flush()
+
+    def abandon(self) -> None:
+        """This node may not write any more: nothing that is done from now on is told to anybody."""
+        self.is_abandoned = True
+        self._drafts, self._facts = [], []
 
     async def cancel(self) -> None:
         """Stop whatever waits, and hand over what it leaves. Deliveries that did not end are started again by the next process."""
@@ -242,7 +251,10 @@ class Run(Actor):
     def flush(self) -> Future[int] | None:
         """Hand over what is buffered. The future of the last batch, None when the run has written nothing yet."""
         if self._drafts or self._facts:
-            self._hand_over()
+            if self.is_abandoned:
+                self._drafts, self._facts = [], []
+            else:
+                self._hand_over()
         return self._last_commit
 
     def flush_event(self) -> tuple[Future[int], LiveEvent]:
@@ -253,6 +265,11 @@ class Run(Actor):
     def _hand_over(self) -> list[LiveEvent]:
         drafts, facts = self._drafts, self._facts
         self._drafts, self._facts = [], []
+        if self.is_abandoned:
+            raise _gone()
+        ownership = self.services.ownership
+        if ownership is not None and (self.open or self._tasks or self._commands):
+            facts[:0] = ownership.take((self.space.id, self.correlation_id))
         self.untold += 1
         self._last_commit, live = self.services.bus.hand_over(self.space, drafts, facts, on_told=self._told)
         return live
@@ -350,3 +367,7 @@ class Run(Actor):
     def _rest_in_peace(self) -> None:
         if self.is_over:
             self._bury(self)
+
+
+def _gone() -> TooBusy:
+    return TooBusy("This node has lost the others, who have taken its runs over", {"retryAfter": 1})

@@ -11,6 +11,7 @@ from runtime.contexts import Cells
 from runtime.events import Bus
 from runtime.ids import Ids
 from runtime.outbound import Outbound
+from runtime.ownership import Ownership
 from runtime.rates import SlidingWindow
 from runtime.settings import RuntimeSettings
 from runtime.values import decode
@@ -36,6 +37,8 @@ class Services:
     mint_token: MintToken
     registry: Callable[[], dict[str, Any]]
     """`global.workspacesRegistry`: slug → {id, name}."""
+    ownership: Ownership | None = None
+    """Which runs are this node's; None where it is the only one."""
 
     async def identify(self, workspace: Workspace, session_id: str, user_id: str | None) -> Identity:
         """Who a session belongs to: the user of a known login; else the given user, or the session itself."""

@@ -29,6 +29,7 @@ class RuntimeSettings:
     webhooks_sse_keepalive: float = 5.0
     run_max_concurrency: int = 1000
     workspace_max_concurrent_runs: int = 200
+    run_lease_seconds: float = 10
     run_max_instructions: int = 20_000_000
     schedules_maximum_occurrence_pattern: str = "*/15 * * * *"
     schedules_concurrency: int = 15

@@ -12,7 +12,7 @@ from runtime.lifespans import taken_from
 from runtime.run import Run
 from runtime.services import Services
 from runtime.space import Space
-from store.records import ContextKey
+from store.records import ContextKey, StoredContext
 
 _MOST_QUEUED = 10_000
 _MOST_REMEMBERED = 10_000
@@ -51,17 +51,35 @@ class Supervisor:
         return run
 
     async def resume(self, space: Space, correlation_id: str) -> Run:
-        """The run of a correlation id that may have run before, with the `run` context it left."""
-        run = self.find(space, correlation_id)
-        if run is None:
-            key, now = ContextKey(space.id, "run", correlation_id), self._services.clock.now()
-            [stored] = await self._services.store.contexts([key], now)
-            run = self.start(space, correlation_id)
-            run.is_resumed = True
-            if stored is not None and not run.cell.document:
-                run.cell.document.update(stored.document)
-                run.cell.ends = taken_from(run.cell.document)
+        """The run of a correlation id that may have run before, with the `run` context it left. Raises `HeldElsewhere` when it
+        lives on another node."""
+        key, ownership = (space.id, correlation_id), self._services.ownership
+        while True:
+            run = self._runs.get(key)
+            if run is None or ownership is not None and not run.open and not ownership.holds(key):
+                if ownership is not None:
+                    await ownership.claim(key)
+                    run = self._runs.get(key)
+            if run is not None:
+                return run
+            stored = await self._left_behind(key)
+            if ownership is None or ownership.holds(key):  # else what was here a moment ago is over, and let go of
+                break
+        run = self.start(space, correlation_id)
+        run.is_resumed = True
+        if stored is not None and not run.cell.document:
+            run.cell.document.update(stored.document)
+            run.cell.ends = taken_from(run.cell.document)
         return run
+
+    async def _left_behind(self, key: tuple[str, str]) -> StoredContext | None:
+        try:
+            [stored] = await self._services.store.contexts([ContextKey(key[0], "run", key[1])], self._services.clock.now())
+        except BaseException:
+            if key not in self._runs:
+                self._leave(key)
+            raise
+        return stored
 
     # --- admission -----------------------------------------------------------------------------------
 
@@ -109,20 +127,47 @@ class Supervisor:
             life = self._services.settings.context_run_expire_time
             self._remembered[key] = self._services.clock.call_later(life, lambda: self._forget(key, run))
         else:
-            del self._runs[key]
+            self._drop(key)
         if self.is_draining and not self.open_runs:
             self._wake()
 
     def _forget(self, key: tuple[str, str], run: Run) -> None:
         del self._remembered[key]
         if run.is_over:
+            self._drop(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        del self._runs[key]
+        self._leave(key)
+
+    def _leave(self, key: tuple[str, str]) -> None:
+        if self._services.ownership is not None:
+            self._services.ownership.leave(key)
+
+    def forget(self, key: tuple[str, str]) -> None:
+        """Another node has taken a run that was only remembered here."""
+        run, timer = self._runs.get(key), self._remembered.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if run is not None and run.is_over:
             del self._runs[key]
 
     def let_go(self, run: Run) -> None:
         """Of a run that was resumed for something that started nothing in it."""
         key = (run.space.id, run.correlation_id)
         if run.is_over and key not in self._remembered and self._runs.get(key) is run:
-            del self._runs[key]
+            self._drop(key)
+
+    async def abandon(self) -> None:
+        """Another node may be running what runs here: forget all of it, and write nothing more."""
+        runs, self._runs = tuple(self._runs.values()), {}
+        for timer in self._remembered.values():
+            timer.cancel()
+        self._remembered.clear()
+        for run in runs:
+            run.abandon()
+        for run in runs:
+            await run.cancel()
 
     async def drain(self, seconds: float) -> None:
         """Take no more calls, let runs end for `seconds`, then cancel what still waits."""

@@ -9,16 +9,17 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from runtime.calls import NewEvent, Origin
 from runtime.catalog import differences, edits, imports, publications, slugs
-from runtime.catalog.definitions import Definition, Revision, from_fact, kept_form, members, own
+from runtime.catalog.definitions import Definition, Revision, kept_form, members, own
 from runtime.catalog.edits import Edit, Edited
 from runtime.catalog.imports import ImportResult
 from runtime.catalog.publications import Publication
+from runtime.catalog.shelf import Shelf, User
 from runtime.clock import Clock
-from runtime.errors import AlreadyUsed, InvalidRequest, NotFound, TooBusy
+from runtime.errors import AlreadyUsed, InvalidRequest, TooBusy
 from runtime.events import Bus
 from runtime.ids import Ids
 from runtime.language.check import check_workspace
@@ -30,76 +31,22 @@ from store.errors import Conflict
 from store.protocol import Store
 from store.records import AppDeleted, Fact, WorkspaceDeleted
 
-OnChange = Callable[[Workspace | None, Workspace | None], None]
+_MOST_TRIES = 20
+"""Of one edit, while other nodes edit the same workspace."""
 
 
-class Catalog:
+class Catalog(Shelf):
     """Reads are plain look-ups. Edits of one workspace follow each other; one that has begun is finished even when its caller
     goes away."""
 
     def __init__(self, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings, bus: Bus) -> None:
-        self._store = store
+        super().__init__(store, settings)
         self._clock = clock
         self._ids = ids
-        self._settings = settings
         self._bus = bus
-        self._revisions: dict[str, Revision] = {}
-        self._live: dict[str, Workspace] = {}
-        self._ids_by_slug: dict[str, str] = {}
-        self._apps: dict[str, Publication] = {}
-        self._apps_changed = 0
-        """Counts publications: a snapshot that was built before the last one has to be built again."""
         self._claimed: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
         self._edits: set[asyncio.Task[Any]] = set()
-        self._listeners: list[OnChange] = []
-
-    async def load(self) -> None:
-        """Read everything that is stored. Nobody is told of it."""
-        self._apps = {fact.slug: publications.from_fact(fact) for fact in await self._store.apps()}
-        self._revisions = {fact.id: from_fact(fact) for fact in await self._store.workspaces()}
-        self._ids_by_slug = {revision.slug: id for id, revision in self._revisions.items()}
-        self._live = {id: self._build(revision) for id, revision in self._revisions.items()}
-
-    # --- reading -------------------------------------------------------------------------------------
-
-    def get(self, id: str) -> Workspace | None:
-        return self._live.get(id)
-
-    def require(self, id: str) -> Workspace:
-        """Raises `NotFound`."""
-        workspace = self._live.get(id)
-        if workspace is None:
-            raise NotFound("Workspace not found", {"workspaceId": id})
-        return workspace
-
-    def by_slug(self, slug: str) -> Workspace | None:
-        return self._live.get(self._ids_by_slug.get(slug, ""))
-
-    def all(self) -> list[Workspace]:
-        return list(self._live.values())
-
-    def revision(self, id: str) -> Revision:
-        """The workspace as it is kept. Its parts are not to be changed. Raises `NotFound`."""
-        self.require(id)
-        return self._revisions[id]
-
-    def app(self, slug: str) -> Publication | None:
-        return self._apps.get(slug)
-
-    def require_app(self, slug: str) -> Publication:
-        """Raises `NotFound`."""
-        publication = self._apps.get(slug)
-        if publication is None:
-            raise NotFound("App not found", {"appSlug": slug})
-        return publication
-
-    def apps(self) -> list[Publication]:
-        return list(self._apps.values())
-
-    def on_change(self, listener: OnChange) -> None:
-        """Call `listener` with the snapshots before and after each commit, and before anybody hears of it."""
-        self._listeners.append(listener)
 
     # --- workspaces ----------------------------------------------------------------------------------
 
@@ -218,16 +165,28 @@ class Catalog:
         return await asyncio.shield(task)
 
     async def _apply(self, id: str, edit: Edit, origin: Origin, imported: list[str] | None) -> Edited:
-        old = self.revision(id)
-        edited = edit(old.definition)
-        author = origin.identity.user_id or old.owner
-        new = old.next({**edited.definition, "id": id}, self._clock.now(), author)
-        difference = differences.between(old, new, edited.renamed)
-        if imported is not None:
-            difference.events.append(differences.of_import(new, imported, edited.removed))
-        if difference.events or difference.farewells:
-            await self._commit(old, new, difference, origin)
-        return edited
+        """An edit that another node was faster with is done on what that one left, so that both survive."""
+        for _ in range(_MOST_TRIES):
+            old = self.revision(id)
+            edited = edit(old.definition)
+            author = origin.identity.user_id or old.owner
+            new = old.next({**edited.definition, "id": id}, self._clock.now(), author)
+            difference = differences.between(old, new, edited.renamed)
+            if imported is not None:
+                difference.events.append(differences.of_import(new, imported, edited.removed))
+            try:
+                if difference.events or difference.farewells:
+                    await self._commit(old, new, difference, origin)
+                return edited
+            except AlreadyUsed:
+                if not await self._is_overtaken(old):
+                    raise
+        raise TooBusy("Too many edit this workspace at the same time", {"retryAfter": 1})
+
+    async def _is_overtaken(self, old: Revision) -> bool:
+        if self._bus.catch_up is not None:
+            await self._bus.catch_up()
+        return self.revision(old.id) is not old
 
     async def _begin(self, definition: Definition, owner: str, origin: Origin, *, like: str | None = None,
                      imported: list[str] | None = None, id: str | None = None) -> Workspace:
@@ -252,11 +211,7 @@ class Catalog:
         before = self._live[old.id] if old else after
 
         def settle() -> None:
-            self._revisions[new.id] = new
-            if old is not None and old.slug != new.slug:
-                del self._ids_by_slug[old.slug]
-            self._ids_by_slug[new.slug] = new.id
-            self._put_live(new.id, after if built_at == self._apps_changed else self._build(new))
+            self._put(new, after if built_at == self._apps_changed else self._build(new))
 
         events, farewells = difference
         with self._claim(f"workspace:{new.slug}", taken=self._ids_by_slug.get(new.slug, new.id) != new.id):
@@ -272,11 +227,11 @@ class Catalog:
         facts: list[Fact] = [WorkspaceDeleted(id)]
         if app is not None:
             facts.append(AppDeleted(app.slug))
-        users: list[_User] = []
+        users: list[User] = []
 
         def settle() -> None:
-            del self._revisions[id], self._ids_by_slug[old.slug], self._locks[id]
-            self._put_live(id, None)
+            self._locks.pop(id, None)
+            self._put_away(id)
             if app is not None:
                 users.extend(self._put_app(app.slug, None))
         await self._bus.accept(before, differences.of_deletion(old), origin, facts=facts, on_commit=settle)
@@ -288,7 +243,7 @@ class Catalog:
     async def _publish(self, revision: Revision, body: Definition, origin: Origin) -> Publication:
         published = self._app_of(revision.id)
         app = publications.published(revision.id, revision.definition, body, published, self._clock.now())
-        users: list[_User] = []
+        users: list[User] = []
         with self._claim(f"app:{app.slug}", taken=published is None and app.slug in self._apps):
             event = NewEvent("apps.published", {"app": app.summary()})
             await self._bus.accept(self.require(revision.id), [event], origin, facts=[app.fact()],
@@ -298,26 +253,10 @@ class Catalog:
 
     async def _unpublish(self, slug: str, origin: Origin) -> None:
         app = self.require_app(slug)
-        users: list[_User] = []
+        users: list[User] = []
         await self._bus.accept(self.require(app.workspace_id), [_app_deleted(slug)], origin, facts=[AppDeleted(slug)],
                                on_commit=lambda: users.extend(self._put_app(slug, None)))
         await self._tell_users(slug, [user.before for user in users], _app_deleted(slug), origin)
-
-    def _put_app(self, slug: str, app: Publication | None) -> list[_User]:
-        """Put an app in its place, or away, and a new snapshot in the place of every workspace that uses it."""
-        if app is None:
-            del self._apps[slug]
-        else:
-            self._apps[slug] = app
-        self._apps_changed += 1
-        users = []
-        for before in self.all():
-            if any(slug == imported.get("appSlug") for instance in before.instances.values()
-                   for imported in (instance.definition.get("imports") or {}).values()):
-                after = self._build(self._revisions[before.id])
-                self._put_live(before.id, after)
-                users.append(_User(before, after))
-        return users
 
     async def _tell_users(self, slug: str, users: list[Workspace], event: NewEvent, origin: Origin) -> None:
         """Who uses the app hears what happened, but not who did it."""
@@ -325,26 +264,7 @@ class Catalog:
         await asyncio.gather(*(self._bus.accept(user, [event], told) for user in users
                                if any(instance.app_slug == slug for instance in user.instances.values())))
 
-    # --- what is there -------------------------------------------------------------------------------
-
-    def _build(self, revision: Revision) -> Workspace:
-        return Workspace.build(id=revision.id, slug=revision.slug, owner=revision.owner, revision=revision.number,
-                               definition=revision.definition, find_app=self._find_app, settings=self._settings)
-
-    def _find_app(self, slug: str, version: str | None) -> Definition | None:
-        app = self._apps.get(slug)
-        found = app.version(version) if app else None
-        return found.definition if found else None
-
-    def _app_of(self, id: str) -> Publication | None:
-        return next((app for app in self._apps.values() if app.workspace_id == id), None)
-
-    def _put_live(self, id: str, after: Workspace | None) -> None:
-        before = self._live.pop(id, None) if after is None else self._live.get(id)
-        if after is not None:
-            self._live[id] = after
-        for listener in self._listeners:
-            listener(before, after)
+    # --- names -------------------------------------------------------------------------------------------
 
     def _free_id(self) -> str:
         return next(id for id in iter(self._ids.workspace_id, None) if id not in self._revisions)
@@ -368,13 +288,6 @@ class Catalog:
             raise
         finally:
             self._claimed.discard(name)
-
-
-class _User(NamedTuple):
-    """A workspace that imports an app, around a change of that app."""
-
-    before: Workspace
-    after: Workspace
 
 
 def _app_deleted(slug: str) -> NewEvent:
