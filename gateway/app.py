@@ -123,14 +123,15 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
     member = Member(ids.uuid(), url or settings.node_address(host), host, os.getpid()) if opened.cluster is not None else None
     engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
                     mint_token=auth.mint_internal, member=member)
+    engine.on_session_end(sessions.ended)
     passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None)
     return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids, passing))
 
 
 def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     settings = gateway.settings
-    cluster = gateway.store.cluster
-    edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, cluster.catch_up if cluster is not None else None)
+    catch_up = gateway.engine.catch_up if gateway.store.cluster is not None else None
+    edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, catch_up)
     app = web.Application(middlewares=[edge], client_max_size=settings.request_max_size)
     app.on_response_prepare.append(middleware.finish(Cors(settings), settings.runtime.correlation_id_header))
     webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order

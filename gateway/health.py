@@ -1,6 +1,7 @@
 """Is the process alive, and may it be sent requests?"""
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from aiohttp import web
 
 from gateway import bodies, errors, wire
 from gateway.auth import is_admin
-from runtime.errors import Forbidden
+from runtime.errors import Forbidden, TooBusy
 from store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "warning": logging.WARNING, "error": logging.ERROR}
 _LONGEST_BODY = 1000
+_PATIENCE_SECONDS = 2.0
 
 
 def add_routes(gateway: Gateway, router: web.UrlDispatcher) -> None:
@@ -33,13 +35,19 @@ class _Health:
         return wire.answer({"status": "ok"})
 
     async def ready(self, request: web.Request) -> web.Response:
-        """503 while draining, and while the store does not answer."""
+        """503 while draining, while the store does not answer, and while this node is not one of the others."""
         gateway = self._gateway
         checks = {"store": "ok", "scheduler": "ok", "broker": "ok"}
         try:
-            await gateway.store.ping()
-        except StoreError:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await gateway.store.ping()
+        except (StoreError, TimeoutError):
             checks["store"] = "failed"
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await gateway.engine.catch_up()
+        except (TooBusy, TimeoutError):
+            checks["broker"] = "failed"
         if gateway.is_draining:
             checks["scheduler"] = checks["broker"] = "draining"
         is_ready = set(checks.values()) == {"ok"}

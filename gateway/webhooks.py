@@ -47,7 +47,6 @@ class Webhooks:
         self._auth = gateway.auth
         self._door = gateway.door
         self._passing = gateway.passing
-        self._cluster = gateway.store.cluster
         self._clock = gateway.clock
         self._limits = Limits(settings.request_max_size, settings.uploads_max_size)
         self._test_limits = Limits(settings.request_max_size, _TEST_FILE_BYTES)
@@ -93,8 +92,8 @@ class Webhooks:
         credentials = await self._auth.credentials(request, required=required)
         if credentials.identity.user_id is not None:
             workspace = self._engine.catalog.get(workspace_id)
-            if workspace is None and self._cluster is not None:
-                await self._cluster.catch_up()               # another node may just have made it
+            if workspace is None:
+                await self._engine.catch_up()                # another node may just have made it
                 workspace = self._engine.catalog.get(workspace_id)
             if workspace is not None:
                 credentials = credentials._replace(identity=self._auth.member(workspace, credentials.identity))

@@ -13,7 +13,7 @@ from store.records import Session, SessionEnded
 
 _REMEMBERED = 10_000
 _FRESH_SECONDS = 5.0
-"""A logout on another node is noticed here after at most this long."""
+"""A logout that this node was not told of is noticed after at most this long."""
 
 Listener = Callable[[str], None]
 
@@ -30,7 +30,7 @@ class Sessions:
         self._listeners: list[Listener] = []
 
     def on_end(self, listener: Listener) -> None:
-        """`listener` is called with the id of every session that is logged out on this node."""
+        """`listener` is called with the id of every session that is logged out, on any node."""
         self._listeners.append(listener)
 
     async def open_anonymous(self, expires_after: float | None = None) -> Session:
@@ -64,6 +64,10 @@ class Sessions:
     async def end(self, session_id: str) -> None:
         """Log out: durable first, then everybody who listens hears of it."""
         await self._store.commit([SessionEnded(session_id)])
+        self.ended(session_id)
+
+    def ended(self, session_id: str) -> None:
+        """The session was logged out, here or on another node."""
         self._remembered.pop(session_id, None)
         for listener in tuple(self._listeners):
             listener(session_id)

@@ -60,13 +60,14 @@ class Elsewhere:
 
 
 @asynccontextmanager
-async def asked(url: str, **options: Any) -> AsyncIterator[ClientSession]:
+async def asked(url: str, workspace: str = "wsasked", **options: Any) -> AsyncIterator[ClientSession]:
     """The node that is asked, as a client with these options sees it; every run is held by the node at `url`."""
     settings = Settings.from_environment({"STORAGE_URL": "memory:", "PORT": "0", "TRUSTED_PROXIES": "127.0.0.1"})
     gateway = (await build(settings, KEYS, clock=HandClock(), ids=CountedIds())).gateway
     server = Server(replace(gateway, engine=Elsewhere(gateway.engine, url)))
     await server.open()
-    await gateway.engine.catalog.import_definition(load(HELD), owner="admin", origin=Origin("correlation-of-the-tests", ADMIN))
+    await gateway.engine.catalog.import_definition(load(HELD), owner="admin", origin=Origin("correlation-of-the-tests", ADMIN),
+                                                   new_id=workspace)
     await server.listen()
     try:
         async with ClientSession(f"http://127.0.0.1:{server.port}", **options) as client:
@@ -83,7 +84,7 @@ async def holder() -> AsyncIterator[House]:
 
 @pytest.fixture
 async def front(holder: House) -> AsyncIterator[ClientSession]:
-    async with asked("http://{}:{}".format(*holder.address)) as client:
+    async with asked("http://{}:{}".format(*holder.address), holder.id) as client:
         yield client
 
 
