@@ -4,6 +4,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from store.embedded.bulk import Bulk, insert
+from store.embedded.forgetting import Forgotten, forget
 from store.embedded.postings import BLOCK_BITS, correlation_term, id_term, moment_of, session_term, type_term
 from store.records import Event
 
@@ -22,7 +23,8 @@ class EventLog:
 
     def load(self) -> None:
         """Go on from what the file holds."""
-        self.position: int = self._connection.execute("SELECT ifnull(max(position), 0) FROM events").fetchone()[0]
+        self.position: int = self._connection.execute(
+            "SELECT max(ifnull((SELECT max(position) FROM events), 0), (SELECT position FROM forgotten))").fetchone()[0]
         self._tenants: dict[str, int] = dict(self._connection.execute("SELECT id, number FROM tenants"))
         self._block = -1
         self._posted: set[int] = set()
@@ -60,6 +62,12 @@ class EventLog:
     def _number(self, workspace_id: str) -> int:
         row = self._connection.execute("INSERT INTO tenants (id) VALUES (?) RETURNING number", (workspace_id,)).fetchone()
         return self._tenants.setdefault(workspace_id, row[0])
+
+    def forgotten(self, fact: Forgotten) -> None:
+        self.flush()
+        self._block = -1                               # what was posted to it may go
+        for id in forget(self._connection, fact):
+            del self._tenants[id]
 
     def flush(self) -> int:
         """Write what was gathered; about how many bytes that was."""

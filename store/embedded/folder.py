@@ -10,7 +10,8 @@ from store.embedded.conditions import add_functions
 from store.embedded.migrations import SCHEMA_VERSION, upgrade, version_of
 from store.errors import StoreError, Unavailable
 
-_PAGE_BYTES = 8192
+PAGE_BYTES = 8192
+_LOG_BYTES = 32 << 20           # what is left of the log's file once it starts over
 _SYNCHRONOUS = {"commit": "FULL", "relaxed": "NORMAL"}
 
 
@@ -52,15 +53,16 @@ class Folder:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, durability: str, max_bytes: int | None) -> None:
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")     # before the first page is written, or never without a copy
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")        # the store does it, off the way of commits
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}").fetchone()
         connection.execute("PRAGMA secure_delete = OFF")           # do not write zeroes over what is gone
         connection.execute("PRAGMA cache_size = -16000")
         if max_bytes is not None:
-            connection.execute(f"PRAGMA max_page_count = {max_bytes // _PAGE_BYTES}").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {max_bytes // PAGE_BYTES}").fetchone()
         if (version := version_of(connection)) > SCHEMA_VERSION:
             raise Unavailable(f"{self._file} was written by a newer version (schema {version}, this one knows up to "
                               f"{SCHEMA_VERSION}); update Motorik, or name another folder")

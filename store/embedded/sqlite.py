@@ -15,10 +15,11 @@ from store.embedded import reader
 from store.embedded.celllog import CellEnded
 from store.embedded.definitions import LivesEnded
 from store.embedded.folder import Folder
+from store.embedded.forgetting import Excess, RoomReturned, event_workspaces, excess, forgettable, free_pages
 from store.embedded.lane import Lane
 from store.embedded.reader import Reader
 from store.embedded.search import find_events
-from store.embedded.writer import Writer
+from store.embedded.writer import Limit, Probe, Writer
 from store.errors import StoreError
 from store.query import EventQuery
 from store.records import (
@@ -37,6 +38,8 @@ from store.records import (
 )
 
 _CHECKPOINT_BYTES = 8 << 20     # of log: enough that hot pages are copied once for many commits, little enough to copy
+_SPARE_PAGES = 128              # left for what comes next
+_PAGES_AT_ONCE = 64
 _EXPIRED_AT_ONCE = 500          # documents dropped in one transaction, so that commits get their turn
 
 
@@ -55,7 +58,8 @@ class SqliteStore:
             undo.pop_all()
         self._head = self._writer.head
         self._tidying: Task[None] | None = None
-        self._is_closed = False
+        self._is_room_due = False
+        self._is_closing = self._is_closed = False
         self._writes = Lane("store-writer", loop, self._writer.commit, after=self._look_after)
         self._reads = Lane("store-reader", loop, self._reader.answer)
         self._searches = Lane("store-search", loop, self._searcher.answer)
@@ -108,14 +112,46 @@ class SqliteStore:
         while keys := await self._ask(reader.ended_cells, now, _EXPIRED_AT_ONCE):
             await self._writes.submit([CellEnded(key, now) for key in keys])
             dropped += len(keys)
+            self._is_room_due = True
         if others := await self._ask(reader.ended_lives, now):
             await self._writes.submit([LivesEnded(now)])
         return dropped + others
 
+    async def forget_events(self, workspace_id: str, *, before_time: int | None = None, keep: int | None = None) -> int:
+        found = None if keep is not None else Excess(0, 0)
+        while found is None or found.left:
+            found = await self._searches.submit(partial(excess, workspace_id=workspace_id, so_far=found, keep=keep))
+        dropped = after = 0
+        question = partial(forgettable, workspace_id=workspace_id, before=found.before, before_time=before_time or 0)
+        while (forgotten := await self._searches.submit(partial(question, after=after))) is not None:
+            await self._writes.submit([forgotten])
+            dropped += len(forgotten.positions)
+            after = forgotten.positions[-1]
+        if dropped:
+            self._is_room_due = True
+            self._look_after()
+        return dropped
+
+    async def oldest(self, workspace_id: str) -> int:
+        found = await self.events(EventQuery(workspace_id, ascending=True, limit=1))
+        return found[0].position if found else 0
+
+    async def event_workspaces(self) -> list[str]:
+        return await self._ask(event_workspaces)
+
     async def ping(self) -> None:
+        """After a write that was not possible, also raises `Full` or `Unavailable` while nothing can be written."""
         await self._ask(reader.ping)
+        if self._writer.is_failing:
+            for begins in (True, False):
+                await self._writes.submit([Probe(begins)])
+
+    async def limit(self, max_bytes: int) -> None:
+        """The file may become as large as this from now on."""
+        await self._writes.submit([Limit(max_bytes)])
 
     async def close(self) -> None:
+        self._is_closing = True
         if self._tidying is not None:
             await asyncio.wait([self._tidying])
         for lane in (self._writes, self._reads, self._searches):
@@ -134,20 +170,40 @@ class SqliteStore:
         """Between two groups: see how far the writer is, and whether its file wants tidying."""
         writer = self._writer
         self._head = writer.head
-        if (writer.heavy or writer.bytes_since_checkpoint > _CHECKPOINT_BYTES) and self._tidying is None:
+        is_due = writer.heavy or self._is_room_due or writer.bytes_since_checkpoint > _CHECKPOINT_BYTES
+        if is_due and self._tidying is None and not self._is_closing:
             self._tidying = asyncio.create_task(self._tidy())
 
     async def _tidy(self) -> None:
-        """Compact what has become heavy and copy the log into the file, all of it beside the commits."""
+        """Compact what has become heavy, give room back and copy the log into the file, all of it beside the commits."""
         with suppress(StoreError, sqlite3.Error):      # nothing is lost; the next group asks for it again
             while self._writer.heavy:
                 compacted = await self._searches.submit(partial(reader.compacted, key=self._writer.heavy.popleft()))
                 if compacted is not None:
                     await self._writes.submit([compacted])
-            if self._writer.bytes_since_checkpoint > _CHECKPOINT_BYTES:
-                await asyncio.to_thread(self._folder.checkpoint)
-                self._writer.is_checkpoint_due = True
+            has_shrunk = False
+            while self._is_room_due and not self._is_closing:
+                has_shrunk |= await self._return_room()
+                await self._checkpoint(_CHECKPOINT_BYTES)
+            await self._checkpoint(0 if has_shrunk else _CHECKPOINT_BYTES)
         self._tidying = None
+
+    async def _return_room(self) -> bool:
+        """Cut pages that nothing uses off the end of the file, unless they are few; whether there are fewer of them now."""
+        free = await self._ask(free_pages)
+        surplus = min(free - _SPARE_PAGES, _PAGES_AT_ONCE)
+        self._is_room_due = False
+        if surplus <= 0:
+            return False
+        await self._writes.submit([RoomReturned(surplus)])
+        self._is_room_due = await self._ask(free_pages) < free      # a file that was never rewritten for it stays as it is
+        return self._is_room_due
+
+    async def _checkpoint(self, worth: int) -> None:
+        """The file itself becomes smaller when the log has been copied into it as a whole."""
+        if self._writer.bytes_since_checkpoint > worth:
+            await asyncio.to_thread(self._folder.checkpoint)
+            self._writer.is_checkpoint_due = True
 
 
 def _is_over(life: StoredContext | Session | FeedRecord, now: int) -> bool:

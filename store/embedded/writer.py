@@ -3,12 +3,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from store.documents import cells_of
 from store.embedded.celllog import CellEnded, CellLog, Compacted
 from store.embedded.definitions import Definitions, LivesEnded
 from store.embedded.eventlog import EventLog
+from store.embedded.folder import PAGE_BYTES
+from store.embedded.forgetting import Forgotten, RoomReturned
 from store.embedded.openfacts import OpenFacts
 from store.errors import Conflict, Full, StoreError, Unavailable
 from store.records import (
@@ -34,7 +37,22 @@ from store.records import (
     WorkspaceDeleted,
 )
 
-Batch = Sequence[Fact | CellEnded | Compacted | LivesEnded]
+
+class Probe(NamedTuple):
+    """Find out whether something of some size can be written: once with `begins`, and once without to be rid of it."""
+
+    begins: bool
+
+
+class Limit(NamedTuple):
+    """How large the file may become."""
+
+    max_bytes: int
+
+
+Batch = Sequence[Fact | CellEnded | Compacted | LivesEnded | Forgotten | RoomReturned | Probe | Limit]
+
+_PROBE_BYTES = 65_536
 
 _FAILURES = (sqlite3.Error, StoreError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
@@ -60,6 +78,8 @@ class Writer:
             Tick: self._definitions.tick, Session: self._definitions.session, SessionEnded: self._definitions.session_ended,
             FeedRecord: self._definitions.feed_record, FeedRecordEnded: self._definitions.feed_record_ended,
             LivesEnded: self._definitions.lives_ended,
+            Forgotten: self._events.forgotten, RoomReturned: self._return_room,
+            Probe: self._probe, Limit: self._limit,
             Workspace: self._definitions.workspace, WorkspaceDeleted: self._workspace_deleted,
             App: self._definitions.app, AppDeleted: self._definitions.app_deleted, Topic: self._definitions.topic,
             RunHeld: _ignore, RunLeft: _ignore, Volatile: _ignore,
@@ -69,17 +89,23 @@ class Writer:
         self.heavy = self._cells.heavy
         self.bytes_since_checkpoint = 0
         self.is_checkpoint_due = False
+        self.is_failing = False
+        """The last write was not possible, whatever it was."""
 
     def commit(self, batches: Sequence[Batch]) -> list[int | StoreError]:
         """The first position of each batch, or why it was not written."""
         if self.is_checkpoint_due:
             self._finish_checkpoint()
         try:
-            return self._transaction(batches)
+            answers = self._transaction(batches)
+            self.is_failing = False
+            return answers
         except _FAILURES as failure:
             self._undo()
             if len(batches) == 1:
-                return [_translated(failure)]
+                answer = _translated(failure)
+                self.is_failing = isinstance(answer, Full | Unavailable)
+                return [answer]
         return [self.commit([batch])[0] for batch in batches]
 
     def _transaction(self, batches: Sequence[Batch]) -> list[int | StoreError]:
@@ -116,14 +142,30 @@ class Writer:
         self._waits.delete_workspace(fact.id)
         self._definitions.workspace_deleted(fact)
 
+    def _return_room(self, fact: RoomReturned) -> None:
+        for _ in range(fact.pages):                    # the driver steps once through what gives no columns: one page
+            self._connection.execute("PRAGMA incremental_vacuum(1)")
+        self.bytes_since_checkpoint += fact.pages * 2 * PAGE_BYTES      # the page that moves, and the one that points to it
+
+    def _probe(self, fact: Probe) -> None:
+        if fact.begins:
+            self._connection.execute("INSERT INTO probes VALUES (zeroblob(?))", (_PROBE_BYTES,))
+        else:
+            self._connection.execute("DELETE FROM probes")
+
+    def _limit(self, fact: Limit) -> None:
+        self._connection.execute(f"PRAGMA max_page_count = {fact.max_bytes // PAGE_BYTES}").fetchone()
+
     def _finish_checkpoint(self) -> None:
         """Copy the few pages that were written while the rest was copied elsewhere: then the log starts over."""
         self.is_checkpoint_due = False
         self.bytes_since_checkpoint = 0
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with suppress(sqlite3.Error):                  # no room for it: the log goes on, and this is tried again later
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def close(self) -> None:
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with suppress(sqlite3.Error):                  # the log is read when the file is opened again
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._connection.close()
 
 

@@ -416,3 +416,61 @@ async def test_what_only_several_nodes_need_is_taken_and_changes_nothing(store: 
     assert await store.commit([RunHeld("w1", "c1"), Volatile("w1", b"{}"), RunLeft("w1", "c1")]) == 0
     assert await store.commit([RunHeld("w1", "c1"), event(1)]) == 1
     assert len(await store.events(EventQuery("w1"))) == 1
+
+
+# retention
+
+async def test_events_are_forgotten_by_age(store: Store) -> None:
+    await store.commit([event(n, at=NOON + n, correlation=f"c{n % 3}") for n in range(200)] + [event(1, workspace="w2", at=NOON)])
+    assert await store.forget_events("w1", before_time=NOON + 130) == 130
+    assert await numbers(store, limit=200, ascending=True) == list(range(130, 200))
+    assert await numbers(store, limit=200, ascending=True, where=Is(("source", "correlationId"), ("c1",))) == list(range(130, 200, 3))
+    assert len(await store.events(EventQuery("w2"))) == 1
+    assert await store.forget_events("w1", before_time=NOON + 130) == 0
+
+
+async def test_events_are_forgotten_but_for_the_newest(store: Store) -> None:
+    await store.commit([event(n, workspace=f"w{1 + n % 2}") for n in range(200)])
+    assert await store.forget_events("w1", keep=100) == 0
+    assert await store.forget_events("w1", keep=30) == 70
+    assert await numbers(store, limit=200, ascending=True) == list(range(140, 200, 2))
+    assert len(await store.events(EventQuery("w2", limit=200))) == 100
+    assert await store.forget_events("w1", keep=0) == 30
+    assert await store.events(EventQuery("w1")) == []
+
+
+async def test_events_are_forgotten_that_are_too_old_or_too_many(store: Store) -> None:
+    await store.commit([event(n, at=NOON - n) for n in range(10)])
+    assert await store.forget_events("w1", before_time=NOON - 7, keep=5) == 7
+    assert await numbers(store, ascending=True) == [5, 6, 7]
+    assert await store.forget_events("w1") == 0
+    assert await store.forget_events("unknown", before_time=NOON, keep=0) == 0
+
+
+async def test_the_oldest_event_is_the_first_that_is_left(store: Store) -> None:
+    assert await store.oldest("w1") == 0
+    await store.commit([event(1, workspace="w2"), *(event(n, at=NOON + n) for n in range(100))])
+    assert await store.oldest("w1") == 2
+    await store.forget_events("w1", before_time=NOON + 70)
+    assert await store.oldest("w1") == 72
+    await store.forget_events("w1", keep=0)
+    assert await store.oldest("w1") == 0
+    assert await store.oldest("w2") == 1
+
+
+async def test_positions_grow_though_all_events_are_forgotten(store: Store) -> None:
+    await store.commit([event(n) for n in range(5)])
+    await store.forget_events("w1", keep=0)
+    assert await store.head() == 5
+    assert await store.commit([event(6)]) == 6
+
+
+async def test_workspaces_with_events_are_known_until_the_last_is_forgotten(store: Store) -> None:
+    await store.commit([workspace("w1", "shop"), workspace("w3", "empty"), event(1), event(2, workspace="w2")])
+    await store.commit([WorkspaceDeleted("w1")])
+    assert sorted(await store.event_workspaces()) == ["w1", "w2"]
+    await store.forget_events("w1", keep=0)
+    assert await store.event_workspaces() == ["w2"]
+    await store.commit([event(3)])
+    assert sorted(await store.event_workspaces()) == ["w1", "w2"]
+    assert await numbers(store) == [3]
