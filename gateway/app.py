@@ -88,17 +88,19 @@ class Server:
             await self._site.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
-        await gateway.engine.stop(gateway.settings.shutdown_grace_seconds)
+        await gateway.engine.stop(gateway.settings.shutdown_grace_seconds, last=self._end_feeds)
+        await self._runner.cleanup()
+        await gateway.passing.close()
+        await gateway.store.close()
+        _log.info("stopped")
+
+    async def _end_feeds(self) -> None:
         _log.info("stopping: runs have ended")
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._feeds.drain()
         except TimeoutError:
             _log.warning("stopping: some feeds did not close in time")
-        await self._runner.cleanup()
-        await gateway.passing.close()
-        await gateway.store.close()
-        _log.info("stopped")
 
     async def _expire(self) -> None:
         """Reads never show what has expired; this gives its room back."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from runtime.calls import NOBODY, Call, NewEvent, Origin, Response
@@ -36,7 +36,7 @@ from runtime.workspace import Workspace
 from store.errors import Conflict
 from store.protocol import Store
 from store.query import EventQuery
-from store.records import Delivered, Delivery, Member, StoredEvent, Tick, Wait, WaitEnded
+from store.records import Delivered, Delivery, FeedRecord, Member, StoredEvent, Tick, Wait, WaitEnded
 
 _log = logging.getLogger("motorik.engine")
 _UNLOAD_SECONDS = 5
@@ -95,13 +95,15 @@ class Engine:
             await self._redeliver()
         self._hold(self._scheduler.run())
 
-    async def stop(self, grace_seconds: float) -> None:
-        """Start nothing more, let what runs end, within the grace period."""
+    async def stop(self, grace_seconds: float, *, last: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Start nothing more, let what runs end, within the grace period. `last` is awaited before this node leaves the others."""
         await self._scheduler.stop()
         await self._supervisor.drain(grace_seconds)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if last is not None:
+            await last()
         if self._node is not None:
             await self._node.stop()
         await self._services.outbound.close()
@@ -115,6 +117,11 @@ class Engine:
         """`listener` is called with the id of every session that was logged out on another node."""
         if self._node is not None:
             self._node.neighbours.on_session_end(listener)
+
+    def on_feed_record(self, listener: Callable[[FeedRecord], None]) -> None:
+        """`listener` is called with what another node has written about a connection."""
+        if self._node is not None:
+            self._node.neighbours.on_feed_record(listener)
 
     # --- calls from outside ----------------------------------------------------------------------------
 

@@ -2,11 +2,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from runtime.errors import TooBusy
-from store.records import FeedRecord
 
 SESSION_ENDED, WORKSPACE_DELETED, DRAINING = 4001, 4004, 1012
 _FAREWELL_SECONDS = 4.0
@@ -28,8 +27,7 @@ class OpenFeeds:
         self._by_session: dict[str | None, set[OpenFeed]] = {}
         self._all: set[OpenFeed] = set()
         self._emptied: asyncio.Event | None = None
-        self.on_record: Callable[[FeedRecord], None] = lambda record: None
-        """To be called with what another node has written about a connection."""
+        self._on_drained: list[Callable[[], Awaitable[None]]] = []
         gateway.sessions.on_end(self._session_ended)
         gateway.engine.on_workspace_deleted(self._workspace_deleted)
 
@@ -65,6 +63,12 @@ class OpenFeeds:
             feed.close(DRAINING, "draining")
         if self._all:
             await self._emptied.wait()
+        for listener in self._on_drained:
+            await listener()
+
+    def on_drained(self, listener: Callable[[], Awaitable[None]]) -> None:
+        """`listener` is awaited at the end of `drain`."""
+        self._on_drained.append(listener)
 
     def _session_ended(self, session_id: str) -> None:
         for feed in tuple(self._by_session.get(session_id, ())):

@@ -208,13 +208,17 @@ class Resumption:
             _log.warning("places of %d connections were not saved: %s", len(facts), failure)
             self._unwritten = {**{id: fact for id, fact in facts.items() if id in self._open}, **self._unwritten}
 
+    async def settle(self) -> None:
+        """When this returns, everything was written, or will not be."""
+        self._write()
+        if self._written is not None and not self._written.done():
+            await asyncio.wait([self._written])
+
     # --- reading -------------------------------------------------------------------------------------
 
     async def _read(self, token: str) -> Record | None:
         try:
-            self._write()
-            if self._written is not None and not self._written.done():
-                await asyncio.wait([self._written])
+            await self.settle()
             found = await self._store.feed_record(_hashed(token), self._clock.now())
         except StoreError as error:
             _log.warning("a connection cannot be resumed: %s", error)

@@ -183,7 +183,7 @@ async def test_a_connection_of_another_node_is_replaced_when_that_node_hears_of_
         _, again = await _welcomed(other, resume=welcome["resumeToken"])
         assert again["resumed"] is True
         [written] = one.gateway.store._feed_records.values()
-        one.feeds.on_record(written)
+        one.engine.hear_record(written)
         assert (await old.hear("bye"))["code"] == 4010 and await old.closed() == 4010
         await one.gone()
         assert list(one.gateway.store._feed_records.values()) == [written] and len(other.feeds) == 1
