@@ -22,6 +22,7 @@ from runtime.clock import Clock, SystemClock
 from runtime.engine import Engine
 from runtime.ids import Ids, RandomIds
 from runtime.outbound import Outbound
+from runtime.retention import Retention
 from runtime.sessions import Sessions
 from store.errors import StoreError
 from store.protocol import Store
@@ -105,10 +106,12 @@ class Server:
     async def _expire(self) -> None:
         """Reads never show what has expired; this gives its room back."""
         gateway = self.gateway
+        retention = Retention(gateway.store, gateway.clock, gateway.settings.runtime)
         while True:
             await gateway.clock.sleep(_HOUSEKEEPING_SECONDS)
             try:
                 await gateway.store.expire(gateway.clock.now())
+                await retention.tidy()
             except StoreError as error:
                 _log.warning("what has expired stays for now: %s", error)
 

@@ -62,7 +62,6 @@ class Settings:
     uploads_max_size: int = 10_000_000
     http_timeout_ms: int = 60_000
     overwrite_correlation_id_header: bool = True
-    events_retention_days: int = 180
     search_timeout: float = 2
     ws_heartbeat_interval: float = 25
     ws_idle_timeout: float = 60

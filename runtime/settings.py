@@ -26,6 +26,11 @@ class RuntimeSettings:
     default_timezone: str = "Europe/Paris"
     broker_emit_maxlen: int = 100_000
     broker_emit_executed_automation_maxlen: int = 100_000
+    events_retention_days: int = 180
+    events_retention_max: int = 0
+    events_scheduled_deletion_days: int = 90
+    events_cleanup_workspace_inactivity_days: int = 15
+    events_cleanup_workspace_max_events: int = 100
     webhooks_sse_keepalive: float = 5.0
     run_max_concurrency: int = 1000
     workspace_max_concurrent_runs: int = 200
