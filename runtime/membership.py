@@ -19,6 +19,8 @@ from store.records import Delivery, Member
 _log = logging.getLogger("motorik.membership")
 _BEATS = 3
 """In one lease; as many have to be missed."""
+_NOBODY = ""
+"""Everybody who left, or never joined."""
 _PATIENCE_SECONDS = 2.0
 """How long a call waits for a store that this node has not reached for a whole lease."""
 
@@ -66,6 +68,10 @@ class Membership:
         """Everything up to this position was read: hear what came later, and see who left something behind."""
         self._neighbours.proceed(head)
         self._is_in = True
+        try:
+            await self._take_over(_NOBODY)
+        except StoreError as error:
+            _log.warning("what nobody has finished stays for now: %s", error)
         await self.look()
 
     async def catch_up(self) -> None:
@@ -115,8 +121,9 @@ class Membership:
             _log.warning("the other nodes have to wait for the end of a lease: %s", error)
 
     def _silent(self, beats: dict[str, int]) -> Iterator[str]:
+        """Nodes that are dead, and those that left: they may not have finished everything."""
         now = self._clock.monotonic()
-        self._watched = {id: seen for id, seen in self._watched.items() if id in beats}
+        yield from self._watched.keys() - beats.keys()
         for id, number in beats.items():
             seen = self._watched.get(id)
             if seen is None or seen.number != number:
@@ -125,14 +132,16 @@ class Membership:
                 seen = seen._replace(looks=seen.looks + 1)
             self._watched[id] = seen
             # Looks are counted because after a sleep of this machine the clock alone would tell that everybody is dead.
-            if seen.looks >= _BEATS and now - seen.since >= self._lease or number < 0 or is_gone(id, self.member.host):
+            if seen.looks >= _BEATS and now - seen.since >= self._lease or is_gone(id, self.member.host):
                 yield id
 
     async def _take_over(self, id: str) -> None:
         deliveries = await self._cluster.take_over(id)
-        _log.warning("node %s is gone; %d of its deliveries are started again here", id, len(deliveries))
         self._watched.pop(id, None)
+        if id:
+            _log.warning("node %s is gone", id)
         if deliveries:
+            _log.warning("%d deliveries that were not finished are started again here", len(deliveries))
             self._on_inherit(deliveries)
 
     async def _come_back(self) -> None:

@@ -14,6 +14,7 @@ from runtime.settings import RuntimeSettings
 from runtime.values import decode
 from store.protocol import Store
 from store.query import All, Condition, EventQuery
+from store.records import Member
 
 
 class HandClock:
@@ -62,10 +63,10 @@ class _Timer:
 
 
 class CountedIds:
-    """Identifiers that count 1, 2, 3, and a chance that is always one half."""
+    """Identifiers that count 1, 2, 3, and a chance that is always one half. `first` keeps those of several nodes apart."""
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, first: int = 1) -> None:
+        self._count = first - 1
 
     def _next(self) -> int:
         self._count += 1
@@ -98,15 +99,16 @@ class Sandbox:
     """
 
     def __init__(self, workspace: str | dict[str, Any], *, store: Store, clock: HandClock | None = None,
-                 settings: RuntimeSettings | None = None, apps: dict[str, dict[str, Any]] | None = None) -> None:
+                 settings: RuntimeSettings | None = None, apps: dict[str, dict[str, Any]] | None = None,
+                 member: Member | None = None, ids: CountedIds | None = None) -> None:
         self._definition = load(workspace).data if isinstance(workspace, str) else workspace
         self._apps = apps or {}
         settings = settings or RuntimeSettings(fetch_allowed_hosts=("127.0.0.1",))
         self.clock = clock or HandClock()
-        self.ids = CountedIds()
+        self.ids = ids or CountedIds()
         self.store = store
         self.engine = Engine(store=store, clock=self.clock, ids=self.ids, settings=settings, outbound=Outbound(settings),
-                             mint_token=lambda origin, workspace_id, depth: "token")
+                             mint_token=lambda origin, workspace_id, depth: "token", member=member)
         self.id = ""
         self.correlation_id = ""
 

@@ -113,7 +113,8 @@ class Cluster(Protocol):
 
     async def take_over(self, id: str) -> list[Delivery]:
         """Declare a node dead. From the moment of this commit it can write nothing, and its runs are free; the first node to
-        say so gets its unfinished deliveries, in order, the others an empty list."""
+        say so gets its unfinished deliveries, in order, the others an empty list. Those of nodes that left before come along;
+        an empty `id` asks for them alone."""
 
     async def agree(self, name: str, value: str) -> str:
         """The value that all nodes keep under this name: `value` when nobody kept one before."""
