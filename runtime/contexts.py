@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from runtime.errors import ContextTooLarge
 from runtime.expressions import follow
-from runtime.lifespans import Ends, limited, normal, taken_from, unlimited
+from runtime.lifespans import Ends, limited, normal, stored_with, taken_from, unlimited
 from runtime.values import UNDEFINED, decode, encode
 from store.changes import apply
 from store.documents import fold, operation
@@ -53,6 +53,11 @@ class Cell:
             self._size = 0
             self._has_ended = True
         return self.document if self.ends is None else self.current(now)
+
+    def outlive(self, now: int) -> None:
+        """Its user goes on beyond the end that the store was told: the next operation tells it everything again."""
+        if self.expires_at is not None and self.expires_at <= now:
+            self._has_ended = True
 
     def current(self, now: int) -> dict[str, Any]:
         """The document, first without the members whose time is over."""
@@ -93,7 +98,7 @@ class Cell:
         self.expires_at = expires_at
         if self._has_ended:
             self._has_ended = False
-            return self._noted(Change(self.key, "replace", b"[]", encode(self.document), expires_at))
+            return self._noted(Change(self.key, "replace", b"[]", encode(stored_with(self.document, self.ends)), expires_at))
         change = Change(self.key, op, encode(path), body, expires_at)
         return change if self._made is None else self._noted(change)
 

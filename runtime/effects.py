@@ -145,9 +145,10 @@ class Effects:
         wait = PendingWait(begun.wait.id if begun else self.uuid(), compiled, asyncio.get_running_loop().create_future())
         self.native("runtime.waits.pending", {"id": wait.id, "expiresAt": iso(expires_at), "wait": asked}, persistent=False)
         self.space.waits.add(wait)
-        self.run.live_on(left)
+        self.run.waiting.append(expires_at)
+        self.run.live_on()
         self.run.flush()
-        return self._waited(wait, left, begun)
+        return self._waited(wait, left, expires_at, begun)
 
     def _begin_wait(self: Frame, asked: dict[str, Any], expires_at: int, at: At) -> Begun | None:
         """The wait as it is stored: only that of a delivery is, nobody would start anything else again."""
@@ -160,7 +161,7 @@ class Effects:
             self.run.fact(begun.wait)
         return begun
 
-    async def _waited(self: Frame, wait: PendingWait, left: float, begun: Begun | None) -> dict[str, Any] | None:
+    async def _waited(self: Frame, wait: PendingWait, left: float, expires_at: int, begun: Begun | None) -> dict[str, Any] | None:
         timer = self.clock.call_later(left, lambda: wait.result.done() or wait.result.set_result(None))
         try:
             event = None
@@ -171,6 +172,7 @@ class Effects:
         finally:
             timer.cancel()
             self.space.waits.remove(wait)
+            self.run.waiting.remove(expires_at)
         if event is not None:
             self.native("runtime.waits.fulfilled", {"id": wait.id, "event": event}, persistent=False)
         return event

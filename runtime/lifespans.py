@@ -34,6 +34,11 @@ def _path(text: str) -> Path | None:
     return normal(tuple(steps)) if isinstance(steps, list) else None
 
 
+def stored_with(document: dict[str, Any], ends: Ends | None) -> dict[str, Any]:
+    """The document as the store keeps it, with when members of it end."""
+    return document if not ends else {**document, _MEMBER: {encode(path).decode(): end for path, end in ends.items()}}
+
+
 def limited(key: ContextKey, path: Path, end: int, expires_at: int | None) -> Change:
     """What the store must know of a new end."""
     return Change(key, "replace", encode((_MEMBER, encode(path).decode())), encode(end), expires_at)

@@ -25,7 +25,7 @@ from runtime.services import Services
 from runtime.space import Space
 from runtime.values import UNDEFINED
 from runtime.view import View
-from store.records import Change, ContextKey, Delivered, Fact, Wait
+from store.records import ContextKey, Delivered, Fact, Wait
 
 _log = logging.getLogger("motorik.run")
 _OWN_USER, _OWN_SESSION = (ContextKey("", name, "") for name in ("user", "session"))
@@ -86,7 +86,8 @@ class Run(Actor):
     """Frames wait for the run; the run never waits for a frame."""
 
     __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
-                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "_deliveries")
+                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "waiting",
+                 "_deliveries")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
         super().__init__()
@@ -103,6 +104,8 @@ class Run(Actor):
         self._nobody: View | None = None
         self._sockets: dict[ContextKey, Cell] = {}
         self._tasks: set[Task[Any]] = set()
+        self.waiting: list[int] = []
+        """When the waits of its frames end, at the latest."""
         self._slice = _SLICE
         self._spent = 0
         self._bury = bury
@@ -242,11 +245,13 @@ class Run(Actor):
     def fact(self, fact: Fact) -> None:
         self._facts.append(fact)
 
-    def live_on(self, seconds: float = 0) -> None:
-        """What `run` holds lives so long, and then its usual time."""
+    def live_on(self) -> None:
+        """What `run` holds lives as long as something waits in the run, and then its usual time."""
         if self.cell.document:
-            end = self.services.clock.now() + int((seconds + self.services.settings.context_run_expire_time) * 1000)
-            self._facts.append(Change(self.cell.key, "merge", b"[]", b"{}", end))
+            now = self.services.clock.now()
+            end = max(now, *self.waiting) if self.waiting else now
+            self.cell.outlive(now)
+            self._facts.append(self.cell.write("merge", (), {}, end + int(self.services.settings.context_run_expire_time * 1000)))
 
     def flush(self) -> Future[int] | None:
         """Hand over what is buffered. The future of the last batch, None when the run has written nothing yet."""

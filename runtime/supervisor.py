@@ -69,6 +69,7 @@ class Supervisor:
         run.is_resumed = True
         if stored is not None and not run.cell.document:
             run.cell.document.update(stored.document)
+            run.cell.expires_at = stored.expires_at
             run.cell.ends = taken_from(run.cell.document)
         return run
 

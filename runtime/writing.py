@@ -84,6 +84,7 @@ class Writing:
                 self.view.session.live(self.clock.now())
                 return self.view.session
             case "run":
+                self.run.cell.outlive(self.clock.now())
                 return self.run.cell
             case "socket":
                 self.socket.live(self.clock.now())
@@ -97,7 +98,8 @@ class Writing:
             case "session":
                 return self.view.session_end(now, settings.context_unauthenticated_session_expire_time)
             case "run":
-                return now + int((settings.context_run_expire_time + settings.fetch_timeout) * 1000)
+                usual = now + int(settings.fetch_timeout * 1000)
+                return max(usual, *self.run.waiting, usual) + int(settings.context_run_expire_time * 1000)
             case "socket":
                 return now + int(settings.context_socket_expire_time * 1000)
         return None

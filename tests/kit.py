@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, AsyncIterator
 
 import store
-from runtime.calls import Identity
+from runtime.calls import NOBODY, Identity, Origin
 from runtime.settings import RuntimeSettings
 from runtime.testing import HandClock, Sandbox
 from store.protocol import Store
@@ -13,6 +13,11 @@ from store.query import Is
 
 ALICE = Identity("alice", "session-of-alice", 1_999_999_999_000)
 BOB = Identity("bob", "session-of-bob", 1_999_999_999_000)
+
+
+def origin(correlation_id: str, identity: Identity = NOBODY, **more: Any) -> Origin:
+    """Of a call whose correlation id may have been used before."""
+    return Origin(correlation_id, identity, is_new=False, **more)
 
 
 @asynccontextmanager
