@@ -224,7 +224,6 @@ class MemoryNode:
             return
         item = self._inbox.popleft()
         self._due = max(0, self._due - 1)
-        self._pump_soon()
         if type(item) is _Piece:
             self._take(item)
         elif not item.future.done():
@@ -232,6 +231,7 @@ class MemoryNode:
                 item.future.set_exception(item.outcome)
             else:
                 item.future.set_result(item.outcome)
+        self._pump_soon()
 
     def _take(self, piece: _Piece) -> None:
         if not piece.facts:
