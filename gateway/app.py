@@ -129,7 +129,8 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
     engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
                     mint_token=auth.mint_internal, member=member)
     engine.on_session_end(sessions.ended)
-    passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None)
+    passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None,
+                      owner=opened.cluster.owner if opened.cluster is not None else None)
     return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids, passing))
 
 

@@ -72,7 +72,7 @@ class _Events:
         try:
             accepted = await self._gateway.engine.accept(workspace.id, events, origin) if events else []
         except HeldElsewhere as held:
-            return await self._gateway.passing.on(request, body, held.url, caller=origin.ip)
+            return await self._gateway.passing.on(request, body, held.url, (workspace.id, origin.correlation_id), caller=origin.ip)
         return _json(b"[%b]" % b",".join(event.body for event in accepted), headers)
 
     async def export(self, request: web.Request) -> web.StreamResponse:

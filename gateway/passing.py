@@ -5,8 +5,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -15,6 +14,7 @@ from yarl import URL
 
 from runtime.clock import Clock
 from runtime.errors import TooBusy
+from store.records import Member
 
 _log = logging.getLogger("motorik.gateway")
 
@@ -31,11 +31,17 @@ _GRACE_SECONDS = 10.0
 _IDLE_SECONDS = 10.0
 """Shorter than the patience of the server at the other end, which must not hang up while a request is on its way."""
 _LOOK_SECONDS = 0.5
+_LOOKS = 3
+"""A node that no longer holds the run may be about to send its answer; so many looks later it is not."""
 _CONNECTION = frozenset((
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"))
 _OWN = frozenset((HEADER, "content-length", "content-encoding", "expect"))
 """Written anew: the body goes out as it was read, whole and unpacked."""
 _NOTHING_BY_ITSELF = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
+
+
+Run = tuple[str, str]
+"""Workspace and correlation id."""
 
 
 class Seal:
@@ -67,11 +73,13 @@ class Relayed(web.StreamResponse):
 
 
 class Passing:
-    """Connections to the other nodes. `patience` is for how many seconds a node may think before it answers; None is for ever."""
+    """Connections to the other nodes. `patience` is for how many seconds a node may think before it answers; None is for ever.
+    `owner` tells which other node holds a run."""
 
-    def __init__(self, key: bytes, clock: Clock, *, patience: float | None) -> None:
+    def __init__(self, key: bytes, clock: Clock, *, patience: float | None, owner: Callable[[str, str], Member | None] | None = None) -> None:
         self._seal = Seal(key, clock)
         self._patience = patience + _GRACE_SECONDS if patience is not None else None
+        self._owner = owner
         self._session: aiohttp.ClientSession | None = None
 
     def recognize(self, request: web.Request) -> None:
@@ -82,23 +90,27 @@ class Passing:
             if caller is not None:
                 request[CALLER] = caller
 
-    async def on(self, request: web.Request, body: bytes, url: str, *, caller: str | None) -> web.StreamResponse:
-        """Let the node at `url` answer; nothing of the answer is changed. Ends when the caller leaves.
+    async def on(self, request: web.Request, body: bytes, url: str, run: Run, *, caller: str | None) -> web.StreamResponse:
+        """Let the node at `url`, which holds the run, answer; nothing of the answer is changed. Ends when the caller leaves.
 
-        Raises `TooBusy` when that node cannot be reached, and for a request that was passed on already: then the run has
-        just moved, and chasing it might never end.
+        Raises `TooBusy` when that node cannot be reached, or loses the run before it answers; and for a request that was
+        passed on already: then the run has just moved, and chasing it might never end.
         """
         if CALLER in request:
             raise TooBusy("The run has just moved to another node, try again", {"retryAfter": 1})
-        relaying = asyncio.create_task(self._relay(request, body, url, caller))
-        leaving = asyncio.create_task(_leaving(request))
+        answered = asyncio.Event()
+        relaying = asyncio.create_task(self._relay(request, body, url, caller, answered))
+        watching = asyncio.create_task(self._watch(request, url, run, answered))
         try:
-            await asyncio.wait((relaying, leaving), return_when=asyncio.FIRST_COMPLETED)
-            return relaying.result() if relaying.done() else web.Response()      # the latter goes nowhere: the caller has left
+            await asyncio.wait((relaying, watching), return_when=asyncio.FIRST_COMPLETED)
+            if relaying.done():
+                return relaying.result()
+            watching.result()
+            return web.Response()                         # goes nowhere: the caller has left
         finally:
             relaying.cancel()
-            leaving.cancel()
-            await asyncio.gather(relaying, leaving, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(relaying, watching, return_exceptions=True)
 
     async def post(self, url: str, path: str, body: bytes, headers: Mapping[str, str], *, caller: str | None) -> tuple[int, bytes]:
         """Status and body of what the node at `url` answers to a request of this node. Raises `TooBusy`."""
@@ -111,11 +123,23 @@ class Passing:
         if self._session is not None:
             await self._session.close()
 
-    async def _relay(self, request: web.Request, body: bytes, url: str, caller: str | None) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, url: str, run: Run, answered: asyncio.Event) -> None:
+        """Until the caller has left: nobody tells, so look from time to time. Raises `TooBusy`."""
+        lost = 0
+        while request.transport is not None and not request.transport.is_closing():
+            holder = self._owner(*run) if self._owner is not None else None
+            is_lost = self._owner is not None and not answered.is_set() and (holder is None or holder.url != url)
+            lost = lost + 1 if is_lost else 0
+            if lost == _LOOKS:
+                raise _lost()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _relay(self, request: web.Request, body: bytes, url: str, caller: str | None, answered: asyncio.Event) -> web.StreamResponse:
         path = request.rel_url.raw_path_qs
         headers = _carried(request.headers, _OWN)
         headers[HEADER] = self._seal.make(caller, request.method, path)
         async with await self._ask(request.method, url + path, body, headers) as answer:
+            answered.set()
             relayed = Relayed(status=answer.status, reason=answer.reason, headers=_carried(answer.headers))
             try:
                 await relayed.prepare(request)
@@ -136,8 +160,7 @@ class Passing:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise TooBusy("The node that holds this run cannot be reached, try again", {"retryAfter": 1}) from None
         except (aiohttp.ClientError, OSError, TimeoutError):
-            raise TooBusy("The node that holds this run was lost before it answered; the call may have been carried out",
-                          {"retryAfter": 1}) from None
+            raise _lost() from None
 
     def _open(self) -> aiohttp.ClientSession:
         """Made when it is first needed: most servers are alone."""
@@ -156,7 +179,5 @@ def _carried(headers: CIMultiDictProxy[str], without: frozenset[str] = frozenset
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in left_out)
 
 
-async def _leaving(request: web.Request) -> Any:
-    """Until the caller has left: the server does not tell, so look from time to time."""
-    while request.transport is not None and not request.transport.is_closing():
-        await asyncio.sleep(_LOOK_SECONDS)
+def _lost() -> TooBusy:
+    return TooBusy("The node that holds this run was lost before it answered; the call may have been carried out", {"retryAfter": 1})

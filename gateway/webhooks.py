@@ -112,7 +112,7 @@ class Webhooks:
             output = await running
             return await answer.finish(output) if answer.streaming else answer.plain(output)
         except HeldElsewhere as held:
-            return await self._passing.on(request, body, held.url, caller=origin.ip)
+            return await self._passing.on(request, body, held.url, (request.match_info["workspace"], origin.correlation_id), caller=origin.ip)
         except TimeoutError:
             return self._timed_out(answer)
         except AutomationsError as error:

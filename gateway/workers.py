@@ -8,6 +8,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +34,8 @@ class Link:
 
     def ready(self, workspaces: int) -> None:
         """Requests are answered now, for so many workspaces."""
-        self._socket.send(b"%d" % workspaces)
+        with suppress(BrokenPipeError):                       # then it is cut, too
+            self._socket.send(b"%d" % workspaces)
 
     async def cut(self) -> None:
         """Until the process that started this one is gone, however it went."""
@@ -110,7 +112,7 @@ class Crew:
                 pass_fds=(theirs.fileno(),), start_new_session=True)
         self._workers[number] = _Worker(process, ours, 0, self._clock.monotonic())
         if self._ending.is_set():
-            self.end()
+            process.send_signal(signal.SIGTERM)
         word = await asyncio.get_running_loop().sock_recv(ours, _LONGEST_WORD)
         if not word:
             await process.wait()
