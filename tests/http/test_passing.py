@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from gateway.app import Server, build
 from gateway.config import Settings
-from gateway.passing import HEADER, Seal
+from gateway.passing import HEADER, Passing, Seal
 from runtime.calls import ADMIN, Origin
 from runtime.errors import HeldElsewhere
 from runtime.language.loader import load
 from runtime.testing import CountedIds, HandClock
 from runtime.values import decode
+from store.records import Member
 
 HELD = """
 name: Held
@@ -60,11 +61,13 @@ class Elsewhere:
 
 
 @asynccontextmanager
-async def asked(url: str, workspace: str = "wsasked", **options: Any) -> AsyncIterator[ClientSession]:
-    """The node that is asked, as a client with these options sees it; every run is held by the node at `url`."""
+async def asked(url: str, workspace: str = "wsasked", *, holders: list[Member] | None = None, **options: Any) -> AsyncIterator[ClientSession]:
+    """The node that is asked, as a client with these options sees it; every run is held by the node at `url`, as long as
+    the first of `holders` says so."""
     settings = Settings.from_environment({"STORAGE_URL": "memory:", "PORT": "0", "TRUSTED_PROXIES": "127.0.0.1"})
     gateway = (await build(settings, KEYS, clock=HandClock(), ids=CountedIds())).gateway
-    server = Server(replace(gateway, engine=Elsewhere(gateway.engine, url)))
+    passing = Passing(KEYS.passing, HandClock(), patience=None, owner=(lambda *run: holders[0] if holders else None) if holders else None)
+    server = Server(replace(gateway, engine=Elsewhere(gateway.engine, url), passing=passing))
     await server.open()
     await gateway.engine.catalog.import_definition(load(HELD), owner="admin", origin=Origin("correlation-of-the-tests", ADMIN),
                                                    new_id=workspace)
@@ -177,6 +180,20 @@ async def test_a_node_that_cannot_be_reached_means_try_again() -> None:
         nobody.bind(("127.0.0.1", 0))
         async with asked(f"http://127.0.0.1:{nobody.getsockname()[1]}") as front, front.post("/v2/workspaces/w/webhooks/x") as response:
             assert response.status == 503 and int(response.headers["retry-after"]) > 0
+
+
+async def test_nobody_waits_for_a_node_that_hangs_longer_than_until_it_is_taken_for_dead() -> None:
+    holders: list[Member] = []
+
+    async def hangs(request: web.Request) -> web.StreamResponse:
+        holders.clear()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async with owner(hangs) as url:
+        holders.append(Member("n", url, "host", 1))
+        async with asked(url, holders=holders) as front, front.post("/v2/workspaces/w/webhooks/x") as response:
+            assert response.status == 503 and response.headers["retry-after"]
 
 
 async def test_headers_and_a_packed_body_come_through_as_they_are() -> None:
