@@ -1,4 +1,4 @@
-"""The command line: serve, check, run, schema, config."""
+"""The command line: serve, check, run, backup, restore, schema, config."""
 from __future__ import annotations
 
 import argparse
@@ -53,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("automation", metavar="AUTOMATION")
     run.add_argument("--payload", default="{}", metavar="JSON", help="the arguments, a JSON object")
     run.set_defaults(command=_run)
+    backup = commands.add_parser("backup", help="copy all facts into one file, beside a server that goes on working")
+    backup.set_defaults(command=_backup)
+    restore = commands.add_parser("restore", help="put the facts of a backup into the folder of STORAGE_URL; no server may hold it")
+    restore.set_defaults(command=_restore)
+    for command in (backup, restore):
+        command.add_argument("file", type=Path, metavar="FILE")
+        command.add_argument("--force", action="store_true", help="replace what is there")
     schema = commands.add_parser("schema", help="print the JSON Schema of a workspace, for editors")
     schema.set_defaults(command=_schema)
     config = commands.add_parser("config", help="print every setting, its value, where it comes from and what it is for")
@@ -194,6 +201,19 @@ def _show(live: Any) -> None:
     from runtime.values import encode
     event = live.event
     print(event["createdAt"][11:23], event["type"], encode(event.get("payload")).decode(), file=sys.stderr)
+
+
+# --- backup, restore -------------------------------------------------------------------------------
+
+
+def _backup(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    from gateway.backup import backup
+    return backup(Settings.from_environment(environment).storage_url, options.file, force=options.force)
+
+
+def _restore(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    from gateway.backup import restore
+    return restore(Settings.from_environment(environment).storage_url, options.file, force=options.force)
 
 
 # --- schema, config --------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def known(error: BaseException) -> AutomationsError | None:
     if isinstance(error, AutomationsError):
         return error
     if isinstance(error, StoreError):
-        return errors.TooBusy("The storage is not available, try again")
+        return errors.TooBusy("The storage is not available, try again", {"reason": type(error).__name__, "retryAfter": _RETRY_SECONDS})
     return None
 
 

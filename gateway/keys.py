@@ -52,7 +52,7 @@ async def _agreed(cluster: Cluster, name: str, ids: Ids) -> tuple[str, bool]:
 
 def data_folder(storage_url: str) -> Path | None:
     """The folder of an embedded store; None for stores that live elsewhere."""
-    return Path(storage_url[len("file:"):]) if storage_url.startswith("file:") else None
+    return Path(storage_url[len("file:"):].removeprefix("//")) if storage_url.startswith("file:") else None
 
 
 def _keys(admin: str, secret: str, *, is_new: bool) -> Keys:

@@ -10,6 +10,7 @@ from store.embedded.conditions import add_functions
 from store.embedded.migrations import SCHEMA_VERSION, upgrade, version_of
 from store.errors import StoreError, Unavailable
 
+FILE = "motorik.db"
 PAGE_BYTES = 8192
 _LOG_BYTES = 32 << 20           # what is left of the log's file once it starts over
 _SYNCHRONOUS = {"commit": "FULL", "relaxed": "NORMAL"}
@@ -24,7 +25,7 @@ class Folder:
             self._lock = os.open(path / "motorik.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as failure:
             raise Unavailable(f"{path} cannot be used as a folder: {failure.strerror}") from failure
-        self._file = path / "motorik.db"
+        self._file = path / FILE
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as failure:
