@@ -140,7 +140,7 @@ class SqliteStore:
         return await self._ask(event_workspaces)
 
     async def ping(self) -> None:
-        """After a write that was not possible, also raises `Full` or `Unavailable` while nothing can be written."""
+        """After a write that was not possible, also raises `Full` or `Unavailable` until one is."""
         await self._ask(reader.ping)
         if self._writer.is_failing:
             for begins in (True, False):

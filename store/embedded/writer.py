@@ -52,7 +52,7 @@ class Limit(NamedTuple):
 
 Batch = Sequence[Fact | CellEnded | Compacted | LivesEnded | Forgotten | RoomReturned | Probe | Limit]
 
-_PROBE_BYTES = 65_536
+_PROBE_BYTES = 1 << 18         # what a call may well write; the little that still finds room says nothing
 
 _FAILURES = (sqlite3.Error, StoreError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
@@ -90,21 +90,19 @@ class Writer:
         self.bytes_since_checkpoint = 0
         self.is_checkpoint_due = False
         self.is_failing = False
-        """The last write was not possible, whatever it was."""
+        """Something could not be written, whatever it was, and no `Probe` has been since."""
 
     def commit(self, batches: Sequence[Batch]) -> list[int | StoreError]:
         """The first position of each batch, or why it was not written."""
         if self.is_checkpoint_due:
             self._finish_checkpoint()
         try:
-            answers = self._transaction(batches)
-            self.is_failing = False
-            return answers
+            return self._transaction(batches)
         except _FAILURES as failure:
             self._undo()
             if len(batches) == 1:
                 answer = _translated(failure)
-                self.is_failing = isinstance(answer, Full | Unavailable)
+                self.is_failing = self.is_failing or isinstance(answer, Full | Unavailable)
                 return [answer]
         return [self.commit([batch])[0] for batch in batches]
 
@@ -152,6 +150,7 @@ class Writer:
             self._connection.execute("INSERT INTO probes VALUES (zeroblob(?))", (_PROBE_BYTES,))
         else:
             self._connection.execute("DELETE FROM probes")
+            self.is_failing = False
 
     def _limit(self, fact: Limit) -> None:
         self._connection.execute(f"PRAGMA max_page_count = {fact.max_bytes // PAGE_BYTES}").fetchone()
