@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= _MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {_MOST_WORKERS}")
     return number

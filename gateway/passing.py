@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import aiohttp
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, istr
 from yarl import URL
 
 from runtime.clock import Clock
@@ -18,7 +18,7 @@ from store.records import Member
 
 _log = logging.getLogger("motorik.gateway")
 
-HEADER = "x-motorik-passed-on"
+HEADER = istr("x-motorik-passed-on")
 """Says for whom a node passes a request on. Only nodes can write it; what others send under this name counts for nothing."""
 
 CALLER = web.RequestKey("caller", str)
