@@ -42,6 +42,11 @@ class SystemClock:
         return asyncio.get_running_loop().call_later(seconds, callback)
 
 
+def milliseconds(text: str) -> int:
+    """`2025-11-22T16:30:00.123Z` → `1763829000123`."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
 _second_text: tuple[int, str] = (-1, "")
 
 

@@ -89,6 +89,7 @@ class Engine:
             space = self._spaces.get(topic.workspace_id)
             if space is not None:
                 space.join(topic.topic, topic.user_id)
+        await self._bus.go_on()
         if self._node is not None:
             await self._node.begin(self._head)             # whatever is left belongs to nodes that may still be running it
         else:

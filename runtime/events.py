@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from runtime.calls import NewEvent, Origin
-from runtime.clock import Clock, iso
+from runtime.clock import Clock, iso, milliseconds
 from runtime.envelope import Draft, LiveEvent, custom, native, shown_address
 from runtime.errors import InvalidEvent, TooBusy
 from runtime.ids import Ids
@@ -22,9 +22,11 @@ from runtime.settings import RuntimeSettings
 from runtime.space import Space
 from runtime.triggers import TriggerIndex
 from runtime.triggers.event import EventIndex
+from runtime.values import decode
 from runtime.waits import Waits
 from store.errors import Fenced, StoreError
 from store.protocol import Store
+from store.query import EventQuery
 from store.records import Delivery, Event, Fact, RunHeld, Volatile
 
 _log = logging.getLogger("motorik.events")
@@ -55,6 +57,12 @@ class Bus:
         """Called when a batch was refused because this node was taken for dead."""
         self.catch_up: Callable[[], Awaitable[None]] | None = None
         """See what other nodes have committed; None where there are none."""
+
+    async def go_on(self) -> None:
+        """Accept nothing at a time before that of what is stored, wherever the clock stands after a restart."""
+        for id in tuple(self.spaces):
+            for newest in await self._store.events(EventQuery(id, limit=1)):
+                self._last = max(self._last, milliseconds(decode(newest.body)["createdAt"]))
 
     def hand_over(self, space: Space, drafts: Sequence[Draft], facts: Sequence[Fact],
                   on_commit: Callable[[], None] | None = None, *, triggers: TriggerIndex | None = None,
