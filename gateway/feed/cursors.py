@@ -62,7 +62,7 @@ async def locate(engine: Any, workspace_id: str, since: str) -> Start:
     if cursor is None:
         position = await _position_of_id(engine, workspace_id, since)
         return Start(Cursor(position)) if position is not None else await _oldest(engine, workspace_id)
-    if cursor.position == 0:
+    if cursor.position in (0, engine.feed(workspace_id).head):          # nothing was stored behind the newest
         return Start(cursor)
     at_or_before = await _first(engine, EventQuery(workspace_id, before=cursor.position + 1))
     if at_or_before is None or cursor.position > engine.feed(workspace_id).head and cursor.position > at_or_before:
