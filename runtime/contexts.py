@@ -250,6 +250,8 @@ class Cells:
 
     def forget(self, workspace_id: str | None = None) -> None:
         """Drop what belongs to a deleted workspace, or what a failed commit left ahead of the store; all without a workspace."""
+        for reading in self._readings:
+            reading.outdated.update(k for k in reading.stored if workspace_id is None or k.workspace_id == workspace_id)
         for key in [k for k in self._cells if workspace_id is None or k.workspace_id == workspace_id]:
             self._recent.pop(key, None)
             self._cells.pop(key, None)

@@ -11,7 +11,7 @@ from runtime.catalog import Catalog
 from runtime.clock import Clock, iso
 from runtime.contexts import Cells
 from runtime.envelope import LiveEvent
-from runtime.errors import NotFound
+from runtime.errors import NotFound, TooBusy
 from runtime.events import Bus, Listener, durable
 from runtime.feed import Feed
 from runtime.firings import TRIGGERED, Fired, delivery_of, fired, is_told
@@ -24,6 +24,7 @@ from runtime.outbound import Outbound
 from runtime.ownership import Ownership
 from runtime.planning import plan
 from runtime.rates import SlidingWindow
+from runtime.recovery import Recovery
 from runtime.renewals import by_delivery
 from runtime.run import Reply, Run, Start
 from runtime.scheduler import Scheduler
@@ -33,7 +34,7 @@ from runtime.space import Space
 from runtime.supervisor import Supervisor
 from runtime.values import copy, decode
 from runtime.workspace import Workspace
-from store.errors import Conflict
+from store.errors import Conflict, StoreError
 from store.protocol import Store
 from store.query import EventQuery
 from store.records import Delivered, Delivery, FeedRecord, Member, StoredEvent, Tick, Wait, WaitEnded
@@ -60,13 +61,13 @@ class Engine:
         self._services = Services(store, bus, Cells(store), clock, ids, settings, outbound, SlidingWindow(), mint_token, self._registry,
                                   ownership)
         self._supervisor = Supervisor(self._services)
+        self._recovery = Recovery(self._services, self._supervisor, self._start_again)
         self._scheduler = Scheduler(clock, fire=self._fire, settings=settings)
         self._spaces = bus.spaces
         self._head = 0
         self._on_deleted: list[Callable[[str], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         bus.dispatch = self._dispatch
-        bus.on_lost = self._reload
         self._bus = bus
         self.catalog.on_change(self._changed)
         self._node = None
@@ -100,6 +101,7 @@ class Engine:
         """Start nothing more, let what runs end, within the grace period. `last` is awaited before this node leaves the others."""
         await self._scheduler.stop()
         await self._supervisor.drain(grace_seconds)
+        await self._recovery.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -187,6 +189,8 @@ class Engine:
         value = copy(reply.value)
         if reply.committed is not None:
             await durable(reply.committed)
+        if run.has_lost:                                   # the last batch may have been written, one before it was not
+            raise TooBusy("The server cannot store anything at the moment", {"retryAfter": 1})
         error = reply.error
         if error is None:
             return value
@@ -233,6 +237,9 @@ class Engine:
         space.queued += 1
         try:
             await space.open(self._services.cells, self.clock.now())
+        except StoreError:
+            self._bus.on_left([delivery for _, delivery in listeners])
+            raise
         finally:
             space.queued -= 1
         self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
@@ -357,11 +364,6 @@ class Engine:
         if not space.is_open:
             await space.open(self._services.cells, self.clock.now())
         return space
-
-    def _reload(self, space: Space) -> None:
-        """What runs left in memory is ahead of the store: forget it, the next run reads what is really there."""
-        self._services.cells.forget(space.id)
-        space.close()
 
     # --- runs ----------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from runtime.calls import NewEvent, Origin
@@ -51,8 +51,10 @@ class Bus:
         self.spaces: dict[str, Space] = {}
         self.dispatch: Dispatch = lambda space, live, listeners: None
         """Starts the automations that listen; the engine puts itself here."""
-        self.on_lost: Callable[[Space], None] = lambda space: None
-        """Called when a batch of a workspace could not be committed: what its memory holds is ahead of the store."""
+        self.on_lost: Callable[[Space, Sequence[Fact], StoreError], None] = lambda space, batch, failure: None
+        """Called when a batch of a run could not be committed: what memory holds of its workspace is ahead of the store."""
+        self.on_left: Callable[[Iterable[str]], None] = lambda ids: None
+        """Called with the ids of deliveries that nobody carries out now."""
         self.on_fenced: Callable[[], None] = lambda: None
         """Called when a batch was refused because this node was taken for dead."""
         self.catch_up: Callable[[], Awaitable[None]] | None = None
@@ -66,9 +68,9 @@ class Bus:
 
     def hand_over(self, space: Space, drafts: Sequence[Draft], facts: Sequence[Fact],
                   on_commit: Callable[[], None] | None = None, *, triggers: TriggerIndex | None = None,
-                  on_told: Callable[[], None] | None = None) -> tuple[Future[int], list[LiveEvent]]:
+                  on_told: Callable[[BaseException | None], None] | None = None) -> tuple[Future[int], list[LiveEvent]]:
         """Give one batch to the store. What it causes happens when the future is done, before anybody who awaits it goes on:
-        `on_commit` is called first, if it was committed, and `on_told` last in any case."""
+        `on_commit` is called first, if it was committed, and `on_told` last in any case. Only runs want to be told."""
         now = self._last = max(self._clock.now(), self._last)
         created_at = iso(now) if drafts else ""
         batch = list(facts)
@@ -77,7 +79,7 @@ class Bus:
         accepted = [self._accept(workspace_id, space.waits, index, draft, now, created_at, batch) for draft in drafts]
         if self._ownership is not None:
             self._own(workspace_id, accepted, batch)
-        future = self._store.commit(batch) if batch else _settled()
+        future = space.last_batch = self._store.commit(batch) if batch else _settled()
         future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told, batch))
         return future, accepted
 
@@ -140,7 +142,7 @@ class Bus:
                 batch[:0] = self._ownership.take((workspace_id, live.draft.source["correlationId"]))
 
     def _committed(self, space: Space, accepted: list[LiveEvent], done: Future[int], on_commit: Callable[[], None] | None,
-                   on_told: Callable[[], None] | None, batch: Sequence[Fact]) -> None:
+                   on_told: Callable[[BaseException | None], None] | None, batch: Sequence[Fact]) -> None:
         failure = done.exception()
         if failure is not None:
             if self._ownership is not None:
@@ -151,14 +153,15 @@ class Bus:
             for live in accepted:
                 for wait in live.waits:
                     space.waits.add(wait)
-            self.on_lost(space)
+            if on_told is not None:
+                self.on_lost(space, batch, failure)
         else:
             if on_commit is not None:
                 on_commit()
                 space = self.spaces.get(space.id, space)
             self._tell(space, accepted, done.result())
         if on_told is not None:
-            on_told()
+            on_told(failure)
 
     def _tell(self, space: Space, accepted: list[LiveEvent], position: int) -> None:
         publish = space.feed.publish

@@ -87,7 +87,7 @@ class Run(Actor):
 
     __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
                  "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "waiting",
-                 "_deliveries")
+                 "has_lost", "_deliveries")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
         super().__init__()
@@ -110,6 +110,8 @@ class Run(Actor):
         self._spent = 0
         self._bury = bury
         self._last_commit: Future[int] | None = None
+        self.has_lost = False
+        """A batch of this run was not written."""
         self.untold = 0
         """Batches that were handed over and of which not everybody has heard."""
         self._deliveries: dict[str, Renewals] = {}
@@ -123,6 +125,8 @@ class Run(Actor):
     def receive(self, message: Any) -> None | Awaitable[None]:
         match message:
             case Start():
+                if message.delivery_id is not None:
+                    self._deliveries[message.delivery_id] = Renewals(message.delivery_id, message.earlier)
                 view = self._views.get(message.session[0]) if message.session else self.view_of(message.origin.identity)
                 if view is not None:
                     origin = message.origin if message.session is None else message.origin._replace(identity=view.identity)
@@ -147,6 +151,9 @@ class Run(Actor):
         except BaseException:
             self._give_up(start, TooBusy("The contexts of the run cannot be read at the moment", {"retryAfter": 1}))
             self.open -= 1
+            if start.delivery_id is not None and not self.is_abandoned:
+                del self._deliveries[start.delivery_id]
+                self.services.bus.on_left([start.delivery_id])
             self._rest_in_peace()
             raise
         self.open -= 1
@@ -162,8 +169,6 @@ class Run(Actor):
             self._give_up(start, _gone())
             return
         self.open += 1
-        if start.delivery_id is not None:
-            self._deliveries[start.delivery_id] = Renewals(start.delivery_id, start.earlier)
         frame = Frame(self, start.automation, start.variables, view.copy(), origin, socket, start.trigger, start.depth, start.delivery_id)
         for type, payload in start.announce:
             frame.announce(type, payload)
@@ -211,6 +216,8 @@ class Run(Actor):
         if not self.open:
             self.live_on()
         committed = self.flush()
+        if self.is_abandoned:
+            error = _gone()
         if start.reply is not None:
             start.reply.value, start.reply.error, start.reply.committed = finished.frame.value, error, committed
             start.reply.close()
@@ -222,7 +229,7 @@ class Run(Actor):
         self.flush()
 
     def abandon(self) -> None:
-        """This node may not write any more: nothing that is done from now on is told to anybody."""
+        """This run may not write any more: nothing that is done from now on is told to anybody."""
         self.is_abandoned = True
         self._drafts, self._facts = [], []
 
@@ -232,6 +239,11 @@ class Run(Actor):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def unfinished(self) -> list[str]:
+        """The deliveries that were begun here, or wait for their turn, and have not ended."""
+        waiting = [command.delivery_id for command in self._commands or () if command.delivery_id is not None]
+        return [*self._deliveries, *waiting]
 
     def renewals(self, delivery_id: str | None) -> Renewals | None:
         """The waits of a delivery; None without one, and for what goes on after the automation that it started has ended."""
@@ -359,9 +371,10 @@ class Run(Actor):
         self.flush()
         self._rest_in_peace()
 
-    def _told(self) -> None:
-        """A batch was committed and everybody it concerns has heard of it."""
+    def _told(self, failure: BaseException | None) -> None:
+        """A batch was committed and everybody it concerns has heard of it, or it was not."""
         self.untold -= 1
+        self.has_lost = self.has_lost or failure is not None
         self._rest_in_peace()
 
     @property
@@ -375,4 +388,4 @@ class Run(Actor):
 
 
 def _gone() -> TooBusy:
-    return TooBusy("This node has lost the others, who have taken its runs over", {"retryAfter": 1})
+    return TooBusy("The run was broken off: what it went on from was lost", {"retryAfter": 1})

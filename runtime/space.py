@@ -1,6 +1,9 @@
 """What lives as long as a workspace does on this node, across its revisions: feed, waits, topics, shared contexts."""
 from __future__ import annotations
 
+import asyncio
+from asyncio import Future
+
 from runtime.clock import Clock
 from runtime.contexts import Cell, Cells
 from runtime.envelope import LiveEvent, told
@@ -30,6 +33,8 @@ class Space:
         self.global_cell: Cell | None = None
         self._cells: Cells | None = None
         self._overlays: dict[str, Cell] = {}
+        self.last_batch: Future[int] | None = None
+        """What was handed to the store last: when that is done, everything before it is."""
         self.queued = 0
         """Events whose automations start as soon as it is open."""
         self._openings = 0
@@ -57,6 +62,8 @@ class Space:
             self._openings -= 1
 
     async def _load(self, cells: Cells, now: int) -> None:
+        if self.last_batch is not None and not self.last_batch.done():
+            await asyncio.wait([self.last_batch])            # of runs that were broken off: what they wrote must be seen
         paths = list(self.workspace.instances)
         global_cell, *overlays = await cells.load([ContextKey(self.id, "global", ""), *map(self._config_key, paths)], now)
         if self.global_cell is not None:
@@ -145,6 +152,13 @@ class Space:
         members = self.topics.setdefault(topic, set())
         if user_id:
             members.add(user_id)
+
+    def part(self, topic: str, user_id: str) -> None:
+        """Take back a `join` that was not stored."""
+        if user_id:
+            self.topics.get(topic, set()).discard(user_id)
+        else:
+            self.topics.pop(topic, None)
 
     def topics_of(self, user_id: str | None) -> frozenset[str]:
         return frozenset(topic for topic, members in self.topics.items() if user_id in members)

@@ -170,6 +170,19 @@ class Supervisor:
         for run in runs:
             await run.cancel()
 
+    def break_off(self, space: Space) -> list[Run]:
+        """What the runs of this workspace saw is not true: forget them, and let them write nothing more. Somebody has to cancel them."""
+        broken = [(key, run) for key, run in self._runs.items() if key[0] == space.id]
+        for key, run in broken:
+            timer = self._remembered.pop(key, None)
+            if timer is not None:
+                timer.cancel()
+            run.abandon()
+            self._drop(key)
+        if self.is_draining and not self.open_runs:
+            self._wake()
+        return [run for _, run in broken]
+
     async def drain(self, seconds: float) -> None:
         """Take no more calls, let runs end for `seconds`, then cancel what still waits."""
         self.is_draining = True

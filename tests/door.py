@@ -15,6 +15,7 @@ from runtime.calls import ADMIN, Origin
 from runtime.language.loader import load
 from runtime.testing import CountedIds, HandClock
 from runtime.values import decode
+from store.protocol import Store
 
 TOKEN = "token-of-the-tests"
 KEYS = Keys(TOKEN, b"s" * 32, b"c" * 32, False)
@@ -53,6 +54,10 @@ class House:
         """A call whose answer is read by the caller."""
         return self._client.post(f"/v2/workspaces/{self.id}/webhooks/{endpoint}", **more)
 
+    def socket(self) -> Any:
+        """The live feed, as the owner."""
+        return self._client.ws_connect(f"/v2/workspaces/{self.id}/events", headers=OWNER)
+
     async def login(self, **body: Any) -> dict[str, Any]:
         status, answer, _ = await self.request("POST", "/v2/login/anonymous", json=body)
         assert status == 200, answer
@@ -64,12 +69,12 @@ class House:
 
 
 @asynccontextmanager
-async def house(text: str = "{name: House, automations: {}}", **environment: str) -> AsyncIterator[House]:
-    """Serve a workspace; `environment` are settings by their names."""
+async def house(text: str = "{name: House, automations: {}}", *, on: Store | None = None, **environment: str) -> AsyncIterator[House]:
+    """Serve a workspace, in memory unless a store is given; `environment` are settings by their names."""
     settings = Settings.from_environment({"STORAGE_URL": "memory:", "DISABLE_RATE_LIMIT": "true", "FETCH_ALLOWED_HOSTS": "127.0.0.1",
                                           **environment})
     clock = HandClock()
-    server = await build(settings, KEYS, clock=clock, ids=CountedIds())
+    server = await build(settings, KEYS, clock=clock, ids=CountedIds(), store=on)
     await server.open()
     client = TestClient(TestServer(server.app), cookie_jar=DummyCookieJar())
     await client.start_server()
