@@ -189,7 +189,8 @@ VARIABLES = (
     _V("EVENTS_RETENTION_DAYS", whole(-1), "events older than so many days are dropped; -1 keeps them"),
     _V("EVENTS_RETENTION_MAX", whole(), "newest events of each workspace that are kept; 0 is all of them"),
     _V("EVENTS_SCHEDULED_DELETION_DAYS", whole(-1), "how long the events of a deleted workspace are kept, in days; -1 for as long as others"),
-    _V("EVENTS_CLEANUP_WORKSPACE_INACTIVITY_DAYS", whole(-1), "a workspace without a new event for so many days, and with few of them, loses them; -1 never"),
+    _V("EVENTS_CLEANUP_WORKSPACE_INACTIVITY_DAYS", whole(-1),
+       "a workspace without a new event for so many days, and with few of them, loses them; -1 never"),
     _V("EVENTS_CLEANUP_WORKSPACE_MAX_EVENTS", whole(), "with so many events an idle workspace keeps them; 0 is always"),
     _V("SEARCH_TIMEOUT", seconds, "longest search"),
 
