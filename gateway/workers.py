@@ -77,8 +77,11 @@ class Crew:
 
     async def start(self, count: int) -> int:
         """All workers are ready when this returns the number of their workspaces. Raises `Failed` when one of them ends."""
-        await self._start(0)                                  # it brings the workspaces that the others find
-        for failure in await asyncio.gather(*map(self._start, range(1, count)), return_exceptions=True):
+        first = 0
+        if self._folder is not None:
+            await self._start(0)                              # it brings the workspaces that the others find
+            first = 1
+        for failure in await asyncio.gather(*map(self._start, range(first, count)), return_exceptions=True):
             if failure is not None:
                 raise failure
         self._kept = [asyncio.create_task(self._keep(number)) for number in range(count)]

@@ -101,10 +101,10 @@ class Workers:
 
 
 @asynccontextmanager
-async def workers(storage_url: str, folder: Path) -> AsyncIterator[Workers]:
+async def workers(storage_url: str, *folder: str) -> AsyncIterator[Workers]:
     environment = {**os.environ, "STORAGE_URL": storage_url, "PORT": "0", "DISABLE_RATE_LIMIT": "true", **KEPT}
     environment.pop("ADMIN_TOKEN", None)
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", "serve", str(folder), "--workers", "2", cwd=ROOT,
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", "serve", *folder, "--workers", "2", cwd=ROOT,
                                                    env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     lines = [(await process.stdout.readline()).decode()]
@@ -122,7 +122,7 @@ async def workers(storage_url: str, folder: Path) -> AsyncIterator[Workers]:
 
 async def test_workers_share_a_port_and_are_started_again_and_end_together(tmp_path: Path, mongodb: str, client: ClientSession) -> None:
     (tmp_path / "shared.yml").write_text(SHARED)
-    async with workers(mongodb, tmp_path) as crew:
+    async with workers(mongodb, str(tmp_path)) as crew:
         assert len(crew.lines) == 2 and "admin token" in crew.lines[0] and "serves 1 workspaces" in crew.lines[1]
         first = crew.pids()
         assert len(first) == 2
@@ -147,8 +147,8 @@ async def _all_ready(client: ClientSession, crew: Workers) -> None:
             good = good + 1 if response.status == 200 else 0
 
 
-async def test_workers_do_not_outlive_who_started_them(tmp_path: Path, mongodb: str) -> None:
-    async with workers(mongodb, tmp_path) as crew:
+async def test_workers_do_not_outlive_who_started_them(mongodb: str) -> None:
+    async with workers(mongodb) as crew:
         pids = crew.pids()
         crew.process.kill()
         await crew.process.wait()
