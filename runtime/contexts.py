@@ -88,7 +88,7 @@ class Cell:
         body = b"null" if value is None or value is UNDEFINED else encode(value)
         if limit is not None and op != "delete" and self._size + len(body) > limit:
             self._measure(op, path, value, len(body), limit=limit)
-        if type(value) is bytes or type(value) is float:
+        if not _is_plain(value):
             value = decode(body)                           # memory and store hold the same: base64 text, null for not-a-number
         if path:
             apply(self.document, op, path, value)
@@ -145,6 +145,12 @@ class Cell:
         if op == "merge" and type(before) is dict and type(value) is dict:
             return {key: before[key] for key in value if key in before}
         return before if op == "replace" and before is not UNDEFINED else ""
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether its JSON means this very value, as far as can be told without looking inside."""
+    kind = type(value)
+    return kind is str and value.isascii() or kind is int and -2 ** 63 <= value < 2 ** 64 or kind is bool or value is None
 
 
 def _read_back(key: ContextKey, stored: StoredContext | None) -> Cell:
