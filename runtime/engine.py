@@ -73,7 +73,7 @@ class Engine:
         self._node = None
         if store.cluster is not None:
             self._node = Node(store.cluster, member or Member("", "", "", 0), self._services, self.catalog, self._supervisor,
-                              start_again=self._start_again)
+                              start_again=self._start_again, on_drop=self._recovery.forget)
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -234,6 +234,7 @@ class Engine:
             self._hold(self._open_and_deliver(space, live, listeners, announces))
 
     async def _open_and_deliver(self, space: Space, live: LiveEvent, listeners: Sequence[Listener], announces: bool) -> None:
+        name = self._node and self._node.name
         space.queued += 1
         try:
             await space.open(self._services.cells, self.clock.now())
@@ -242,6 +243,8 @@ class Engine:
             raise
         finally:
             space.queued -= 1
+        if name != (self._node and self._node.name):
+            return                                         # taken for dead meanwhile: others have started them
         self._deliver(space, live.id, live.type, live.body, live.draft.source, listeners, announces=announces)
 
     def _deliver(self, space: Space, event_id: str, type: str, body: bytes, source: dict[str, Any], listeners: Sequence[Listener],

@@ -139,7 +139,7 @@ class Membership:
         deliveries = await self._cluster.take_over(id)
         self._watched.pop(id, None)
         if id:
-            _log.warning("node %s is gone", id)
+            _log.info("node %s is gone", id)
         if deliveries:
             _log.warning("%d deliveries that were not finished are started again here", len(deliveries))
             self._on_inherit(deliveries)

@@ -30,7 +30,7 @@ class Node:
     """Joins, hears the others, takes over from those who died, and starts from nothing when it was taken for dead itself."""
 
     def __init__(self, cluster: Cluster, member: Member, services: Services, catalog: Catalog, supervisor: Supervisor, *,
-                 start_again: StartAgain) -> None:
+                 start_again: StartAgain, on_drop: Callable[[], None]) -> None:
         bus, clock = services.bus, services.clock
         self.neighbours = Neighbours(bus, catalog, services.cells, supervisor, clock)
         self._membership = Membership(cluster, member, self.neighbours, clock, services.ids, lease_seconds=services.settings.run_lease_seconds,
@@ -39,12 +39,18 @@ class Node:
         self._catalog = catalog
         self._supervisor = supervisor
         self._start_again = start_again
+        self._on_drop = on_drop
         self._tasks: set[Task[Any]] = set()
         self.catch_up = self._membership.catch_up
         """See everything that was acknowledged on any node before. Raises `TooBusy` while that cannot be."""
         services.cells.on_renewed = self._renewed
         bus.on_fenced = self._membership.fenced
         bus.catch_up = self.catch_up
+
+    @property
+    def name(self) -> str:
+        """Another one after this node was taken for dead."""
+        return self._membership.member.id
 
     async def join(self) -> None:
         """From now on nothing that the others do is missed; it takes effect after `begin`."""
@@ -85,10 +91,17 @@ class Node:
                 self._hold(self._start_later(delivery, earlier))
 
     async def _start_later(self, delivery: Delivery, earlier: tuple[Wait, ...]) -> None:
-        is_started = False
-        while not is_started:
+        is_done = False
+        while not is_done:
             await self._services.clock.sleep(_REST_SECONDS)
-            is_started = await self._is_started(delivery, earlier)
+            is_done = await self._is_finished(delivery) or await self._is_started(delivery, earlier)
+
+    async def _is_finished(self, delivery: Delivery) -> bool:
+        """Whoever holds its run may have carried it out."""
+        try:
+            return all(delivery.id != left.id for left in await self._services.store.deliveries())
+        except StoreError:
+            return False
 
     async def _is_started(self, delivery: Delivery, earlier: tuple[Wait, ...]) -> bool:
         """False when a call has made its run live on another node already, or the store cannot be reached."""
@@ -105,6 +118,7 @@ class Node:
         """Forget everything that this node must not go on with: the others have started it again."""
         for task in [task for task in self._tasks if task is not asyncio.current_task()]:
             task.cancel()
+        self._on_drop()
         await self._supervisor.abandon()
         self._services.ownership.clear()
         self._services.cells.forget()

@@ -64,6 +64,14 @@ class Recovery:
         if self._left and self._task is None:
             self._task = asyncio.ensure_future(self._work())
 
+    def forget(self) -> None:
+        """Another node has taken over whatever was left."""
+        self._left.clear()
+        self._times.clear()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
     async def stop(self) -> None:
         tasks = [*self._breaking_off, *([self._task] if self._task is not None else ())]
         for task in tasks:
