@@ -85,7 +85,8 @@ class Store(Protocol):
         """The ids of all workspaces that have events, those of deleted workspaces included."""
 
     async def ping(self) -> None:
-        """Raises `Unavailable` when nothing can be read."""
+        """Raises `Unavailable` when nothing can be read; after a write that was not possible, also `Full` or `Unavailable` until
+        one is, which it finds out itself."""
 
     async def close(self) -> None:
         """Write what is waiting, then let go of the files. A commit after it raises `Unavailable`."""
