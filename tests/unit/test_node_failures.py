@@ -5,6 +5,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import AsyncExitStack
+from random import Random
 from typing import Any
 
 import pytest
@@ -203,3 +204,41 @@ def test_a_member_is_named_after_its_process() -> None:
     gone, unknown = named(Member("", "", "here", ended.pid), ids), named(Member("", "", "here", 0), ids)
     assert is_gone(gone.id, "here") and not is_gone(gone.id, "there") and not is_gone(unknown.id, "here")
     assert not is_gone("a name of another make", "here")
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_fails_each_accepted_event_is_counted_exactly_once(seed: int) -> None:
+    """Nodes are cut off and come back at random while events are accepted; the count is written in the batch that ends the delivery."""
+    chance = Random(seed)
+    counting = {"count": listener("ordered", {"wait": {"oneOf": [{"event": "never"}], "timeout": 2}}, COUNT), "read": READ}
+    async with nodes(counting, count=3) as house:
+        accepted, cut = 0, set[int]()
+        for _ in range(40):
+            number = chance.randint(1, 3)
+            match chance.randint(0, 9):
+                case 0 if len(cut) < 2 and number not in cut:
+                    house.store(number).cut_off(hang=chance.random() < 0.5)
+                    cut.add(number)
+                case 1 | 2 if number in cut:
+                    house.store(number).heal()
+                    cut.discard(number)
+                case 3:
+                    house.store(number).deafen()
+                case 4:
+                    house.store(number).listen()
+                case 5:
+                    await house.pass_time(chance.choice((1, 3, LEASE)))
+                case _ if number not in cut:
+                    try:
+                        await house[number].emit("ordered")
+                        accepted += 1
+                    except TooBusy:
+                        pass                               # not yet back: nothing was accepted
+        for number in cut:
+            house.store(number).heal()
+        for number in (1, 2, 3):
+            house.store(number).listen()
+        await house.pass_time(4 * LEASE)
+        assert await house.store(1).deliveries() == []
+        assert [await house[number].call("read") for number in (1, 2, 3)] == [accepted] * 3
+        assert len(house.cluster.living) == 3
