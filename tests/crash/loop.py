@@ -30,7 +30,9 @@ CYCLES_OF_A_TRIAL = 25
 _WRITERS, _SENDERS = 4, 2
 _QUIET_SECONDS = 20.0
 _REACHED_SECONDS = 20.0
-_ENVIRONMENT = {"CONTEXT_RUN_EXPIRE_TIME": "1", "CONTEXT_GLOBAL_MAX_SIZE": "50mb", "CONTEXT_USER_MAX_SIZE": "50mb", "RUN_LEASE_SECONDS": "1"}
+_ENVIRONMENT = {"API_URL": "http://crash.test/v2", "CONTEXT_RUN_EXPIRE_TIME": "1", "CONTEXT_GLOBAL_MAX_SIZE": "50mb", "CONTEXT_USER_MAX_SIZE": "50mb",
+                "RUN_LEASE_SECONDS": "1"}
+"""The address is the same for all nodes: it is in the tokens."""
 _FILL = "x" * 20_000
 """Makes the log large, where the point is that it is copied."""
 

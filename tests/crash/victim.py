@@ -126,7 +126,9 @@ async def serve(point: Point) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, point.arm)
     settings = Settings.from_environment(os.environ)
     store = DeadlyStore(await stores.open(settings.storage_url, durability=settings.storage_durability), point)
-    server = await build(settings, keys.load(settings, RandomIds()), store=store)
+    ids = RandomIds()
+    secrets = keys.load(settings, ids) if store.cluster is None else await keys.agree(settings, ids, store.cluster)
+    server = await build(settings, secrets, store=store)
     await server.open()
     await server.listen()
     while True:
