@@ -32,7 +32,7 @@ from runtime.services import MintToken, Services
 from runtime.settings import RuntimeSettings
 from runtime.space import Space
 from runtime.supervisor import Supervisor
-from runtime.values import copy, decode
+from runtime.values import decode
 from runtime.workspace import Workspace
 from store.errors import Conflict, StoreError
 from store.protocol import Store
@@ -186,7 +186,7 @@ class Engine:
         if not reply.is_over:
             reply.ended = asyncio.get_running_loop().create_future()
             await response.patiently(reply.ended)
-        value = copy(reply.value)
+        value = reply.value
         if reply.committed is not None:
             await durable(reply.committed)
         if run.has_lost:                                   # the last batch may have been written, one before it was not

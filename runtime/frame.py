@@ -98,12 +98,12 @@ class Frame(Writing, Effects):
             raise TooManyCalls("Reached maximum number of nested calls", {"limit": limit})
 
     def _finish(self, outcome: Outcome) -> Any:
-        """Evaluate the output. `break` with scope `all` also ends the caller."""
+        """Evaluate the output: as it is now, whatever its caller does before it looks. `break` with scope `all` also ends the caller."""
         if outcome is not None and outcome.payload is not UNDEFINED:
             self.value = outcome.payload
         else:
             output = self.automation.output
-            self.value = {} if output is None else output(self)
+            self.value = {} if output is None else copy(output(self))
         self.executed(None, broke=outcome is not None)
         return _LEFT if outcome is not None and outcome.scope == "all" else self.value
 

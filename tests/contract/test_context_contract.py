@@ -356,6 +356,13 @@ async def test_c17_an_event_holds_what_was_emitted_whatever_is_written_afterward
         assert [payload["data"] for payload in await payloads(box, "told")] == [[1], [1, 2]]
 
 
+async def test_c17_an_output_is_what_it_was_when_its_automation_ended(store: Store) -> None:
+    async with sandbox({"main": endpoint(put("global.list[]", 1), put("run.n[]", 1), output={"list": "{{global.list}}"}),
+                        "breaks": endpoint(put("global.list[]", 1), {"break": {"payload": "{{global}}"}})}, on=store) as box:
+        answers = await asyncio.gather(*(box.call(name, origin=origin("c")) for name in ["main", "breaks"] * 3))
+        assert [len(answer["list"]) for answer in answers] == [1, 2, 3, 4, 5, 6]
+
+
 # C18: counting
 
 @pytest.mark.parametrize("increment", [put("global.n", "{% {{global.n}} + 1 %}"), put("global.n", 1, type="add"), put("global.n", "{% ({{global.n}} or 0) + 1 %}")])
