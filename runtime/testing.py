@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from typing import Any
 
 from runtime.calls import NOBODY, Call, Identity, NewEvent, Origin, Response
@@ -14,7 +16,7 @@ from runtime.settings import RuntimeSettings
 from runtime.values import decode
 from store.protocol import Store
 from store.query import All, Condition, EventQuery
-from store.records import Member
+from store.records import Fact, Member
 
 
 class HandClock:
@@ -91,6 +93,36 @@ class CountedIds:
         return 0.5
 
 
+class _Watched:
+    """A store, and how many of its answers are still to come."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.awaited = 0
+
+    def commit(self, facts: Sequence[Fact]) -> Future[int]:
+        future = self._store.commit(facts)
+        self.awaited += 1
+        future.add_done_callback(self._answered)
+        return future
+
+    def _answered(self, future: Future[int]) -> None:
+        self.awaited -= 1
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if not iscoroutinefunction(found):
+            return found
+
+        async def counted(*arguments: Any, **named: Any) -> Any:
+            self.awaited += 1
+            try:
+                return await found(*arguments, **named)
+            finally:
+                self.awaited -= 1
+        return counted
+
+
 class Sandbox:
     """An engine on a store of your choice with one workspace in it.
 
@@ -107,7 +139,8 @@ class Sandbox:
         self.clock = clock or HandClock()
         self.ids = ids or CountedIds()
         self.store = store
-        self.engine = Engine(store=store, clock=self.clock, ids=self.ids, settings=settings, outbound=Outbound(settings),
+        self._watched = _Watched(store)
+        self.engine = Engine(store=self._watched, clock=self.clock, ids=self.ids, settings=settings, outbound=Outbound(settings),
                              mint_token=lambda origin, workspace_id, depth: "token", member=member)
         self.id = ""
         self.correlation_id = ""
@@ -154,7 +187,8 @@ class Sandbox:
             await asyncio.sleep(0)
             before = await self.store.head()
             await asyncio.sleep(0)
-            quiet = quiet + 1 if before == await self.store.head() and not await self.store.deliveries() else 0
+            is_idle = not self._watched.awaited and before == await self.store.head() and not await self.store.deliveries()
+            quiet = quiet + 1 if is_idle else 0
             if quiet == 0:
                 await asyncio.sleep(0.001)
 
