@@ -1,12 +1,17 @@
 """Events go while a server runs: a client that comes back for them is told what it missed."""
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
-from door import OWNER, House, house
+from door import KEYS, OWNER, House, house
 
 import store as stores
+from gateway.app import build
+from gateway.config import Settings
+from runtime.testing import CountedIds, HandClock
+from tests.contract.facts import event
 
 
 async def emit(h: House, count: int) -> None:
@@ -42,3 +47,17 @@ async def test_a_place_before_the_oldest_event_is_a_gap_and_the_newest_place_is_
         head = h.gateway.engine.feed(h.id).head
         await store.forget_events(h.id, keep=0)
         assert await replayed(h, str(head)) == ([], [])
+
+
+async def test_the_housekeeping_forgets_by_itself() -> None:
+    clock = HandClock()
+    server = await build(Settings(storage_url="memory:", port=0), KEYS, clock=clock, ids=CountedIds())
+    store = server.gateway.store
+    await server.open()
+    await server.listen()
+    await store.commit([event(1, at=clock.now() - 181 * 24 * 3_600_000), event(2, at=clock.now())])
+    async with asyncio.timeout(5):
+        while await store.oldest("w1") != 2:
+            clock.advance(60)
+            await asyncio.sleep(0)
+    await server.stop()
