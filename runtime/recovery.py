@@ -7,19 +7,20 @@ import logging
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from runtime.errors import HeldElsewhere, TooBusy
+from runtime.errors import AutomationsError, HeldElsewhere
 from runtime.renewals import by_delivery
 from runtime.run import Run
 from runtime.services import Services
 from runtime.space import Space
 from runtime.supervisor import Supervisor
-from store.errors import Fenced, StoreError
+from store.errors import Fenced, Full, StoreError, Unavailable
 from store.records import Delivered, Delivery, Fact, Topic, Wait
 
 _log = logging.getLogger("motorik.recovery")
 _REST_SECONDS = 1.0
+_LONGEST_REST_SECONDS = 30.0
 _MOST_TIMES = 6
-"""A delivery whose end cannot be stored is not tried for ever: the next process tries it again."""
+"""A delivery whose end the store takes for wrong is not tried for ever: the next process tries it again."""
 
 StartAgain = Callable[[Delivery, tuple[Wait, ...]], Awaitable[None]]
 
@@ -50,17 +51,20 @@ class Recovery:
         self._breaking_off.add(task)
         task.add_done_callback(self._breaking_off.discard)
         if not isinstance(failure, Fenced):                # else others have started them already
-            self.left([fact.id for fact in batch if type(fact) is Delivered])
+            self._keep([fact.id for fact in batch if type(fact) is Delivered], may_give_up=not isinstance(failure, (Unavailable, Full)))
             self.left([id for run in runs for id in run.unfinished()])
 
     def left(self, ids: Iterable[str]) -> None:
         """These deliveries are in the store, and nobody carries them out."""
+        self._keep(ids, may_give_up=False)
+
+    def _keep(self, ids: Iterable[str], *, may_give_up: bool) -> None:
         for id in ids:
             times = self._times[id] = self._times.get(id, 0) + 1
-            if times <= _MOST_TIMES:
-                self._left.add(id)
-            else:
+            if may_give_up and times > _MOST_TIMES:
                 _log.error("delivery %s is left to the next start of the server", id)
+            else:
+                self._left.add(id)
         if self._left and self._task is None:
             self._task = asyncio.ensure_future(self._work())
 
@@ -81,21 +85,22 @@ class Recovery:
     async def _work(self) -> None:
         clock = self._services.clock
         while self._left:
-            await clock.sleep(_REST_SECONDS * max(self._times[id] for id in self._left))
+            await clock.sleep(min(_REST_SECONDS * max(self._times[id] for id in self._left), _LONGEST_REST_SECONDS))
             ids, self._left = self._left, set()
             try:
                 await self._start_all_again(ids)
-            except (StoreError, TooBusy) as error:
-                _log.warning("%d deliveries wait for the store: %s", len(ids), error)
+            except (StoreError, AutomationsError) as error:
+                _log.warning("%d deliveries wait: %s", len(ids), error)
             self._left |= ids
-        self._times.clear()
         self._task = None
 
     async def _start_all_again(self, ids: set[str]) -> None:
         """Takes from `ids` what was started, or is done."""
         store = self._services.store
         waits = by_delivery(await store.waits())           # read first: a delivery ends together with its waits
-        for delivery in await store.deliveries():
+        deliveries = await store.deliveries()
+        self._times = {delivery.id: self._times[delivery.id] for delivery in deliveries if delivery.id in self._times}
+        for delivery in deliveries:
             if delivery.id in ids:
                 try:
                     await self._start_again(delivery, waits.get(delivery.id, ()))

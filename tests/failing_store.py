@@ -27,15 +27,17 @@ class FailingStore:
         self._waiting: deque[tuple[Sequence[Fact], StoreError | None, Future[int]]] = deque()
         self.mend()
 
-    def fail(self, at: int, error: StoreError, *, until_mended: bool = False) -> None:
-        """Counting begins anew."""
+    def fail(self, at: int, error: StoreError, *, until_mended: bool = False, reads: bool = True) -> None:
+        """Counting begins anew. Without `reads` they neither fail nor count."""
         self.calls = 0
+        self._reads = reads
         self._first, self._last = at, _NEVER if until_mended else at
         self._error = error
 
     def mend(self) -> None:
         self._first = self._last = _NEVER
         self._error: StoreError = StoreError("never")
+        self._reads = True
 
     @property
     def is_quiet(self) -> bool:
@@ -72,7 +74,7 @@ class FailingStore:
     def _counted(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         @wraps(read)
         async def counted(*arguments: Any, **named: Any) -> Any:
-            failure = self._failure()
+            failure = self._failure() if self._reads else None
             if self._late:
                 await asyncio.sleep(0)
             if failure is not None:

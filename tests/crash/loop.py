@@ -208,6 +208,8 @@ async def crash(cycles: int, *, storage: str = "", nodes: int = 1, seed: int = 0
             address = f"{storage}-{os.getpid()}-{number}" if storage else f"file:{folder}"
             trial = Trial(Path(folder), summary, storage=address, nodes=nodes, chance=chance)
             await trial.run(dying[first:first + CYCLES_OF_A_TRIAL])
+        if summary.cycles < cycles:
+            print(f"{summary.cycles} cycles, {len(summary.problems)} losses or repeats so far", file=sys.stderr, flush=True)
     summary.seconds = time.monotonic() - began
     return summary
 

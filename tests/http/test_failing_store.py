@@ -303,3 +303,32 @@ async def works(b: Bench, n: int) -> None:
     for event, group in (("posted", "one"), ("posted", "two"), ("chain.two", "chain")):
         assert set(await b.numbers(event)) == set(kept.get(group, {}).values())
     assert kept["heard"] == len(await b.numbers("posted"))
+
+
+async def test_a_delivery_is_tried_for_as_long_as_the_disk_is_full() -> None:
+    async with bench(late=False) as b:
+        b.store.fail(2, Full("full"), until_mended=True, reads=False)
+        assert await posted(b, 1)
+        for _ in range(60):
+            await b.settle()
+            b.house.clock.advance(30)
+        assert not await b.has("one", 1)
+        b.store.mend()
+        b.house.clock.advance(30)
+        await works(b, 2)
+        assert await b.has("one", 1)
+
+
+async def test_a_delivery_that_the_store_takes_for_wrong_is_not_tried_for_ever() -> None:
+    async with bench(late=False) as b:
+        b.store.fail(2, StoreError("this cannot be stored"), until_mended=True, reads=False)
+        assert await posted(b, 1)
+        for _ in range(60):
+            await b.settle()
+            b.house.clock.advance(30)
+        b.store.mend()
+        b.house.clock.advance(60)
+        await b.settle()
+        assert not await b.has("one", 1)
+        assert [delivery.automation for delivery in await b.store.inner.deliveries()] == ["hearOne", "hearTwo"]
+        assert await write(b, 2)
