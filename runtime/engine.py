@@ -37,7 +37,7 @@ from runtime.workspace import Workspace
 from store.errors import Conflict, StoreError
 from store.protocol import Store
 from store.query import EventQuery
-from store.records import Delivered, Delivery, FeedRecord, Member, StoredEvent, Tick, Wait, WaitEnded
+from store.records import Delivered, Delivery, Item, Member, StoredEvent, Tick, Wait, WaitEnded
 
 _log = logging.getLogger("motorik.engine")
 _UNLOAD_SECONDS = 5
@@ -121,10 +121,10 @@ class Engine:
         if self._node is not None:
             self._node.neighbours.on_session_end(listener)
 
-    def on_feed_record(self, listener: Callable[[FeedRecord], None]) -> None:
+    def on_item(self, listener: Callable[[Item], None]) -> None:
         """`listener` is called with what another node has written about a connection."""
         if self._node is not None:
-            self._node.neighbours.on_feed_record(listener)
+            self._node.neighbours.on_item(listener)
 
     # --- calls from outside ----------------------------------------------------------------------------
 

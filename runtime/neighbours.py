@@ -21,7 +21,7 @@ from store.records import (
     Change,
     Event,
     Fact,
-    FeedRecord,
+    Item,
     RunHeld,
     SessionEnded,
     Topic,
@@ -49,7 +49,7 @@ class Neighbours:
         self._known = 0
         """Events up to this position were read from the store."""
         self._on_session_end: list[Callable[[str], None]] = []
-        self._on_feed_record: list[Callable[[FeedRecord], None]] = []
+        self._on_item: list[Callable[[Item], None]] = []
         self._renewing: Task[None] | None = None
         cells.on_stale = self._renew
 
@@ -57,9 +57,9 @@ class Neighbours:
         """`listener` is called with the id of every session that was logged out on another node."""
         self._on_session_end.append(listener)
 
-    def on_feed_record(self, listener: Callable[[FeedRecord], None]) -> None:
+    def on_item(self, listener: Callable[[Item], None]) -> None:
         """`listener` is called with what another node has written about a connection."""
-        self._on_feed_record.append(listener)
+        self._on_item.append(listener)
 
     def hear(self, first: int, facts: Sequence[Fact]) -> None:
         """Called by the store. Put off until the callbacks of what was committed here before have run."""
@@ -113,8 +113,8 @@ class Neighbours:
                 case SessionEnded(id):
                     for listener in self._on_session_end:
                         listener(id)
-                case FeedRecord():
-                    for hear in self._on_feed_record:
+                case Item():
+                    for hear in self._on_item:
                         hear(fact)
                 case Workspace() | WorkspaceDeleted() | App() | AppDeleted():
                     self._catalog.hear(fact)

@@ -7,7 +7,7 @@ from typing import Any
 
 from store.embedded.definitions import TICKS_KEPT_MS
 from store.errors import Conflict
-from store.records import App, AppDeleted, Fact, RunHeld, RunLeft, Tick, Workspace, WorkspaceDeleted
+from store.records import App, AppDeleted, Fact, Item, ItemEnded, RunHeld, RunLeft, Tick, Workspace, WorkspaceDeleted
 
 _ABSENT = object()
 Undo = list[tuple[dict[Any, Any], Any, Any]]
@@ -24,6 +24,8 @@ class Ledger:
         self.apps: dict[str, str] = {}
         """App slug → workspace id."""
         self.ticks: dict[tuple[str, str], frozenset[int]] = {}
+        self.firsts: dict[tuple[str, str], str] = {}
+        """(collection, id) of items that came as the first → workspace id."""
         self.holders: dict[tuple[str, str], str] = {}
         """(workspace id, correlation id) → node id."""
 
@@ -72,12 +74,20 @@ class Ledger:
                 _put(self.slugs, slug, _ABSENT, undo)
                 for whose in [whose for whose in self.ticks if whose[0] == id]:
                     _put(self.ticks, whose, _ABSENT, undo)
+                for item in [item for item, owner in self.firsts.items() if owner == id]:
+                    _put(self.firsts, item, _ABSENT, undo)
             case App():
                 if self.apps.get(fact.slug, fact.workspace_id) != fact.workspace_id:
                     raise Conflict(f"the slug {fact.slug!r} belongs to another workspace's app")
                 _put(self.apps, fact.slug, fact.workspace_id, undo)
             case AppDeleted(slug):
                 _put(self.apps, slug, _ABSENT, undo)
+            case Item(is_first=True):
+                if fact[:2] in self.firsts:
+                    raise Conflict(f"{fact.id!r} is taken among the {fact.collection}")
+                _put(self.firsts, fact[:2], fact.workspace_id, undo)
+            case ItemEnded():
+                _put(self.firsts, tuple(fact), _ABSENT, undo)
             case Tick():
                 self._tick(fact, undo)
 

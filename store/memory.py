@@ -4,15 +4,15 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import orjson
 
 from store.documents import fold, operation
-from store.embedded.definitions import TICKS_KEPT_MS
-from store.errors import Conflict, StoreError, Unavailable
+from store.errors import StoreError, Unavailable
+from store.ledger import Ledger
 from store.query import EventQuery, predicate
 from store.records import (
     App,
@@ -23,8 +23,8 @@ from store.records import (
     Delivery,
     Event,
     Fact,
-    FeedRecord,
-    FeedRecordEnded,
+    Item,
+    ItemEnded,
     Session,
     SessionEnded,
     StoredContext,
@@ -39,49 +39,9 @@ from store.records import (
 
 
 @dataclass(slots=True)
-class _Definitions:
-    """What a fact may conflict with. A batch works on a copy, which takes the original's place when all went well."""
-
-    workspaces: dict[str, Workspace] = field(default_factory=dict)
-    apps: dict[str, App] = field(default_factory=dict)
-    ticks: dict[tuple[str, str], frozenset[int]] = field(default_factory=dict)
-
-    def copied(self) -> _Definitions:
-        return _Definitions(self.workspaces.copy(), self.apps.copy(), self.ticks.copy())
-
-    def take(self, fact: Fact) -> None:
-        match fact:
-            case Workspace():
-                if any(w.slug == fact.slug and w.id != fact.id for w in self.workspaces.values()):
-                    raise Conflict(f"the slug {fact.slug!r} belongs to another workspace")
-                self.workspaces[fact.id] = fact
-            case WorkspaceDeleted(id):
-                self.workspaces.pop(id, None)
-                self.ticks = {whose: at for whose, at in self.ticks.items() if whose[0] != id}
-            case App():
-                if self.apps.get(fact.slug, fact).workspace_id != fact.workspace_id:
-                    raise Conflict(f"the slug {fact.slug!r} belongs to another workspace's app")
-                self.apps[fact.slug] = fact
-            case AppDeleted(slug):
-                self.apps.pop(slug, None)
-            case Tick():
-                self._tick(fact)
-
-    def _tick(self, fact: Tick) -> None:
-        fired = self.ticks.get(fact[:2], frozenset())
-        forgotten = max(fired | {fact.at}) - TICKS_KEPT_MS
-        if fact.at in fired or fact.at <= forgotten:
-            raise Conflict(f"{fact.automation} fired at {fact.at} before")
-        self.ticks[fact[:2]] = frozenset(at for at in fired | {fact.at} if at > forgotten)
-
-
-@dataclass(slots=True)
 class _Cell:
     document: dict[str, Any]
     expires_at: int | None
-
-
-_CHECKED = (Workspace, WorkspaceDeleted, App, AppDeleted, Tick)
 
 
 class MemoryStore:
@@ -93,14 +53,16 @@ class MemoryStore:
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
         self._position = 0
-        self._definitions = _Definitions()
+        self._ledger = Ledger()
+        self._workspaces: dict[str, Workspace] = {}
+        self._apps: dict[str, App] = {}
         self._events: dict[str, list[tuple[int, Event]]] = {}
         self._cells: dict[ContextKey, _Cell] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._waits: dict[str, Wait] = {}
         self._sessions: dict[str, Session] = {}
         self._topics: dict[Topic, None] = {}
-        self._feed_records: dict[str, FeedRecord] = {}
+        self._items: dict[tuple[str, str], Item] = {}
 
     def commit(self, facts: Sequence[Fact]) -> Future[int]:
         future: Future[int] = self._loop.create_future()
@@ -112,12 +74,7 @@ class MemoryStore:
         return future
 
     def _write(self, facts: Sequence[Fact]) -> int:
-        checked = [fact for fact in facts if isinstance(fact, _CHECKED)]
-        if checked:
-            definitions = self._definitions.copied()
-            for fact in checked:
-                definitions.take(fact)
-            self._definitions = definitions
+        self._ledger.take(facts, "")
         before = self._position
         for fact in facts:
             self._take(fact)
@@ -148,18 +105,25 @@ class MemoryStore:
                 self._sessions.pop(id, None)
             case Topic():
                 self._topics[fact] = None
-            case FeedRecord():
-                self._feed_records[fact.id] = fact
-            case FeedRecordEnded(id):
-                self._feed_records.pop(id, None)
+            case Item():
+                self._items[fact[:2]] = fact._replace(is_first=False)
+            case ItemEnded():
+                self._items.pop(fact, None)
+            case Workspace():
+                self._workspaces[fact.id] = fact
             case WorkspaceDeleted(id):
+                self._workspaces.pop(id, None)
                 self._forget(id)
+            case App():
+                self._apps[fact.slug] = fact
+            case AppDeleted(slug):
+                self._apps.pop(slug, None)
 
     def _forget(self, workspace_id: str) -> None:
         for table in (self._cells, self._topics):
             for key in [key for key in table if key.workspace_id == workspace_id]:
                 del table[key]
-        for facts in (self._deliveries, self._waits, self._feed_records):
+        for facts in (self._deliveries, self._waits, self._items):
             for id in [id for id, fact in facts.items() if fact.workspace_id == workspace_id]:
                 del facts[id]
 
@@ -189,11 +153,11 @@ class MemoryStore:
 
     async def workspaces(self) -> list[Workspace]:
         self._check_open()
-        return sorted(self._definitions.workspaces.values(), key=lambda w: (w.created_at, w.id))
+        return sorted(self._workspaces.values(), key=lambda w: (w.created_at, w.id))
 
     async def apps(self) -> list[App]:
         self._check_open()
-        return sorted(self._definitions.apps.values())
+        return sorted(self._apps.values())
 
     async def deliveries(self) -> list[Delivery]:
         self._check_open()
@@ -205,7 +169,7 @@ class MemoryStore:
 
     async def ticks(self) -> list[Tick]:
         self._check_open()
-        return sorted(Tick(*whose, max(at)) for whose, at in self._definitions.ticks.items())
+        return sorted(Tick(*whose, max(at)) for whose, at in self._ledger.ticks.items())
 
     async def session(self, id: str, now: int) -> Session | None:
         self._check_open()
@@ -216,15 +180,19 @@ class MemoryStore:
         self._check_open()
         return sorted(self._topics)
 
-    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
+    async def item(self, collection: str, id: str, now: int) -> Item | None:
         self._check_open()
-        found = self._feed_records.get(id)
+        found = self._items.get((collection, id))
         return None if found is None or _is_over(found.expires_at, now) else found
+
+    async def items(self, collection: str, workspace_id: str, now: int) -> list[Item]:
+        self._check_open()
+        return sorted(item for item in self._items.values() if item[:3:2] == (collection, workspace_id) and not _is_over(item.expires_at, now))
 
     async def expire(self, now: int) -> int:
         self._check_open()
         dropped = self._drop_cells(list(self._cells), now)
-        for facts in (self._sessions, self._feed_records):
+        for facts in (self._sessions, self._items):
             ended = [id for id, fact in facts.items() if _is_over(fact.expires_at, now)]
             for id in ended:
                 del facts[id]

@@ -19,7 +19,7 @@ from store.records import (
     Delivery,
     Event,
     Fact,
-    FeedRecord,
+    Item,
     Member,
     RunHeld,
     RunLeft,
@@ -303,9 +303,13 @@ class MemoryNode:
         await self._reach()
         return await self._content.topics()
 
-    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
+    async def item(self, collection: str, id: str, now: int) -> Item | None:
         await self._reach()
-        return await self._content.feed_record(id, now)
+        return await self._content.item(collection, id, now)
+
+    async def items(self, collection: str, workspace_id: str, now: int) -> list[Item]:
+        await self._reach()
+        return await self._content.items(collection, workspace_id, now)
 
     async def expire(self, now: int) -> int:
         await self._reach()

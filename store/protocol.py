@@ -11,7 +11,7 @@ from store.records import (
     ContextKey,
     Delivery,
     Fact,
-    FeedRecord,
+    Item,
     Member,
     Session,
     StoredContext,
@@ -67,11 +67,14 @@ class Store(Protocol):
 
     async def topics(self) -> list[Topic]: ...
 
-    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
-        """The record of a connection unless its life ended at or before `now`."""
+    async def item(self, collection: str, id: str, now: int) -> Item | None:
+        """The item with this id unless its life ended at or before `now`. Its `is_first` tells nothing."""
+
+    async def items(self, collection: str, workspace_id: str, now: int) -> list[Item]:
+        """The living items of a workspace (or, for an empty id, of the installation), by id."""
 
     async def expire(self, now: int) -> int:
-        """Drop contexts, sessions and feed records whose life ended at or before `now`; how many. Housekeeping only: reads
+        """Drop contexts, sessions and items whose life ended at or before `now`; how many. Housekeeping only: reads
         never show them."""
 
     async def forget_events(self, workspace_id: str, *, before_time: int | None = None, keep: int | None = None) -> int:

@@ -144,16 +144,23 @@ class Topic(NamedTuple):
     user_id: str
 
 
-class FeedRecord(NamedTuple):
-    """How far a live connection has come, so that it can be resumed, on any node. `id` again replaces the record."""
+class Item(NamedTuple):
+    """A document of one of the collections that are looked up by `id`: places in the feed, accounts, keys, versions, …
 
+    The same `id` again replaces it, unless it says that it is the first: then that is a `Conflict`. `workspace_id` is empty for
+    what belongs to the installation. `expires_at` is the end of its life (None: it lives for ever).
+    """
+
+    collection: str
     id: str
     workspace_id: str
-    expires_at: int
+    expires_at: int | None
     body: bytes
+    is_first: bool = False
 
 
-class FeedRecordEnded(NamedTuple):
+class ItemEnded(NamedTuple):
+    collection: str
     id: str
 
 
@@ -179,7 +186,7 @@ class Volatile(NamedTuple):
 
 
 Fact = (Event | Change | Delivery | Delivered | Wait | WaitEnded | Tick | Session | SessionEnded
-        | Workspace | WorkspaceDeleted | App | AppDeleted | Topic | FeedRecord | FeedRecordEnded | RunHeld | RunLeft | Volatile)
+        | Workspace | WorkspaceDeleted | App | AppDeleted | Topic | Item | ItemEnded | RunHeld | RunLeft | Volatile)
 
 
 class Member(NamedTuple):

@@ -19,9 +19,10 @@ from runtime.ids import Ids
 from runtime.values import decode, encode
 from store.errors import StoreError
 from store.protocol import Store
-from store.records import Fact, FeedRecord, FeedRecordEnded
+from store.records import Fact, Item, ItemEnded
 
 _log = logging.getLogger("motorik.sockets")
+_COLLECTION = "feed"
 _SAVE_SECONDS = 1.0
 _STALE_MS = 60_000
 """A place where nothing was written to the client is moved along this often: a later replay has less to look through."""
@@ -119,7 +120,7 @@ class Resumption:
         if len(closed) > self._most:
             id = next(iter(closed))
             del closed[id]
-            self._unwritten[id] = FeedRecordEnded(id)
+            self._unwritten[id] = ItemEnded(_COLLECTION, id)
         self._expire()
 
     def changed(self, record: Record, subscriptions: tuple[Saved, ...]) -> None:
@@ -127,9 +128,9 @@ class Resumption:
         if self._open.get(record.id) is record:
             self._note(record, subscriptions)
 
-    def hear(self, fact: FeedRecord) -> None:
+    def hear(self, fact: Item) -> None:
         """What another node has written about a connection. When the connection is held there now, the one here is closed."""
-        record = self._open.get(fact.id)
+        record = self._open.get(fact.id) if fact.collection == _COLLECTION else None
         if record is None:
             return
         body = decode(fact.body)
@@ -186,7 +187,7 @@ class Resumption:
     def _put(self, record: Record, subscriptions: tuple[Saved, ...]) -> None:
         record.subscriptions, record.saved_at = subscriptions, self._clock.now()
         life = self._ttl if record.holder is None else self._ttl + _REFRESH_MS
-        self._unwritten[record.id] = FeedRecord(record.id, record.workspace_id, record.saved_at + life, self._body(record))
+        self._unwritten[record.id] = Item(_COLLECTION, record.id, record.workspace_id, record.saved_at + life, self._body(record))
 
     def _body(self, record: Record) -> bytes:
         subscriptions = [{"id": one.id, "filters": one.filters, "cursor": str(one.cursor)} for one in record.subscriptions]
@@ -219,7 +220,7 @@ class Resumption:
     async def _read(self, token: str) -> Record | None:
         try:
             await self.settle()
-            found = await self._store.feed_record(_hashed(token), self._clock.now())
+            found = await self._store.item(_COLLECTION, _hashed(token), self._clock.now())
         except StoreError as error:
             _log.warning("a connection cannot be resumed: %s", error)
             return None

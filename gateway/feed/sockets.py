@@ -29,7 +29,7 @@ class Sockets:
         self.acknowledgements = Acknowledgements(gateway.clock)
         self.resumption = Resumption(gateway.store, gateway.clock, gateway.ids, ttl_seconds=settings.ws_resume_ttl,
                                      most_per_session=settings.ws_max_connections_per_session)
-        gateway.engine.on_feed_record(self.resumption.hear)
+        gateway.engine.on_item(self.resumption.hear)
         feeds.on_drained(self.resumption.settle)
         self._feeds = feeds
         self._cors = Cors(settings)

@@ -8,8 +8,8 @@ from store.errors import Conflict
 from store.records import (
     App,
     AppDeleted,
-    FeedRecord,
-    FeedRecordEnded,
+    Item,
+    ItemEnded,
     Session,
     SessionEnded,
     Tick,
@@ -43,7 +43,7 @@ class Definitions:
         self._execute("DELETE FROM workspaces WHERE id = ?", fact)
         self._execute("DELETE FROM ticks WHERE workspace_id = ?", fact)
         self._execute("DELETE FROM topics WHERE workspace_id = ?", fact)
-        self._execute("DELETE FROM feed_records WHERE workspace_id = ?", fact)
+        self._execute("DELETE FROM items WHERE workspace_id = ?", fact)
 
     def app(self, fact: App) -> None:
         cursor = self._execute("INSERT INTO apps VALUES (?, ?, ?) ON CONFLICT (slug) DO UPDATE SET body = excluded.body "
@@ -63,16 +63,16 @@ class Definitions:
     def session_ended(self, fact: SessionEnded) -> None:
         self._execute("DELETE FROM sessions WHERE id = ?", fact)
 
-    def feed_record(self, fact: FeedRecord) -> None:
-        self._execute("INSERT INTO feed_records VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-                      "workspace_id = excluded.workspace_id, expires_at = excluded.expires_at, body = excluded.body", fact)
+    def item(self, fact: Item) -> None:
+        insert = "INSERT INTO" if fact.is_first else "INSERT OR REPLACE INTO"
+        self._execute(f"{insert} items VALUES (?, ?, ?, ?, ?)", fact[:5])
 
-    def feed_record_ended(self, fact: FeedRecordEnded) -> None:
-        self._execute("DELETE FROM feed_records WHERE id = ?", fact)
+    def item_ended(self, fact: ItemEnded) -> None:
+        self._execute("DELETE FROM items WHERE collection = ? AND id = ?", fact)
 
     def lives_ended(self, fact: LivesEnded) -> None:
         self._execute("DELETE FROM sessions WHERE expires_at <= ?", fact)
-        self._execute("DELETE FROM feed_records WHERE expires_at <= ?", fact)
+        self._execute("DELETE FROM items WHERE expires_at <= ?", fact)
 
     def tick(self, fact: Tick) -> None:
         whose = fact.workspace_id, fact.automation

@@ -12,13 +12,16 @@ _STEPS = (
     """
     CREATE TABLE forgotten (position INTEGER NOT NULL);
     INSERT INTO forgotten VALUES (0);
-    CREATE TABLE feed_records (
-        id           TEXT NOT NULL PRIMARY KEY,
+    CREATE TABLE items (
+        collection   TEXT NOT NULL,
+        id           TEXT NOT NULL,
         workspace_id TEXT NOT NULL,
-        expires_at   INTEGER NOT NULL,
-        body         BLOB NOT NULL
+        expires_at   INTEGER,
+        body         BLOB NOT NULL,
+        PRIMARY KEY (collection, id)
     );
-    CREATE INDEX feed_records_by_end ON feed_records (expires_at);
+    CREATE INDEX items_of_workspace ON items (workspace_id, collection);
+    CREATE INDEX items_by_end ON items (expires_at) WHERE expires_at IS NOT NULL;
     CREATE TABLE probes (body BLOB NOT NULL);
     """,
 )

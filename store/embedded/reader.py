@@ -10,7 +10,7 @@ import orjson
 from store.documents import Operation, fold, is_fresh_start
 from store.embedded.celllog import Compacted
 from store.errors import Unavailable
-from store.records import App, Delivery, FeedRecord, Session, StoredContext, Tick, Topic, Wait, Workspace
+from store.records import App, Delivery, Item, Session, StoredContext, Tick, Topic, Wait, Workspace
 
 Question = Callable[[sqlite3.Connection], Any]
 
@@ -77,9 +77,9 @@ def ended_cells(connection: sqlite3.Connection, now: int, limit: int) -> list[by
 
 
 def ended_lives(connection: sqlite3.Connection, now: int) -> int:
-    """How many logins and feed records there are whose end has come."""
+    """How many logins and items there are whose end has come."""
     return connection.execute("SELECT (SELECT count(*) FROM sessions WHERE expires_at <= ?1) + "
-                              "(SELECT count(*) FROM feed_records WHERE expires_at <= ?1)", (now,)).fetchone()[0]
+                              "(SELECT count(*) FROM items WHERE expires_at <= ?1)", (now,)).fetchone()[0]
 
 
 def ping(connection: sqlite3.Connection) -> None:
@@ -91,9 +91,14 @@ def session(connection: sqlite3.Connection, id: str) -> Session | None:
     return row and Session(*row)
 
 
-def feed_record(connection: sqlite3.Connection, id: str) -> FeedRecord | None:
-    row = connection.execute("SELECT * FROM feed_records WHERE id = ?", (id,)).fetchone()
-    return row and FeedRecord(*row)
+def item(connection: sqlite3.Connection, collection: str, id: str) -> Item | None:
+    row = connection.execute("SELECT * FROM items WHERE collection = ? AND id = ?", (collection, id)).fetchone()
+    return row and Item(*row)
+
+
+def items(connection: sqlite3.Connection, collection: str, workspace_id: str) -> list[Item]:
+    return [Item(*row) for row in connection.execute("SELECT * FROM items WHERE workspace_id = ? AND collection = ? ORDER BY id",
+                                                     (workspace_id, collection))]
 
 
 def workspaces(connection: sqlite3.Connection) -> list[Workspace]:

@@ -79,13 +79,16 @@ CREATE TABLE sessions (
     body         BLOB NOT NULL
 );
 CREATE INDEX sessions_by_end ON sessions (expires_at) WHERE expires_at IS NOT NULL;
-CREATE TABLE feed_records (
-    id           TEXT NOT NULL PRIMARY KEY,
+CREATE TABLE items (
+    collection   TEXT NOT NULL,
+    id           TEXT NOT NULL,
     workspace_id TEXT NOT NULL,
-    expires_at   INTEGER NOT NULL,
-    body         BLOB NOT NULL
+    expires_at   INTEGER,
+    body         BLOB NOT NULL,
+    PRIMARY KEY (collection, id)
 );
-CREATE INDEX feed_records_by_end ON feed_records (expires_at);
+CREATE INDEX items_of_workspace ON items (workspace_id, collection);
+CREATE INDEX items_by_end ON items (expires_at) WHERE expires_at IS NOT NULL;
 CREATE TABLE workspaces (
     id           TEXT NOT NULL PRIMARY KEY,
     slug         TEXT NOT NULL UNIQUE,

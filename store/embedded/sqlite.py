@@ -27,7 +27,7 @@ from store.records import (
     ContextKey,
     Delivery,
     Fact,
-    FeedRecord,
+    Item,
     Session,
     StoredContext,
     StoredEvent,
@@ -103,9 +103,12 @@ class SqliteStore:
     async def topics(self) -> list[Topic]:
         return await self._ask(reader.topics)
 
-    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
-        found = await self._ask(reader.feed_record, id)
+    async def item(self, collection: str, id: str, now: int) -> Item | None:
+        found = await self._ask(reader.item, collection, id)
         return None if found is None or _is_over(found, now) else found
+
+    async def items(self, collection: str, workspace_id: str, now: int) -> list[Item]:
+        return [item for item in await self._ask(reader.items, collection, workspace_id) if not _is_over(item, now)]
 
     async def expire(self, now: int) -> int:
         dropped = 0
@@ -206,7 +209,7 @@ class SqliteStore:
             self._writer.is_checkpoint_due = True
 
 
-def _is_over(life: StoredContext | Session | FeedRecord, now: int) -> bool:
+def _is_over(life: StoredContext | Session | Item, now: int) -> bool:
     return life.expires_at is not None and life.expires_at <= now
 
 

@@ -20,8 +20,8 @@ from store.records import (
     Delivered,
     Delivery,
     Event,
-    FeedRecord,
-    FeedRecordEnded,
+    Item,
+    ItemEnded,
     RunHeld,
     RunLeft,
     Session,
@@ -42,11 +42,11 @@ _INDEXES: dict[str, list[list[tuple[str, int]]]] = {
     "ticks": [[("ws", 1), ("automation", 1), ("fired", 1)]],
     "topics": [[("ws", 1)]],
     "sessions": [[("ends", 1)], [("ended", 1)]],
-    "feed_records": [[("ends", 1)], [("ws", 1)], [("ended", 1)]],
+    "items": [[("ends", 1)], [("ws", 1), ("collection", 1)], [("ended", 1)]],
     "runs": [[("ended", 1)]],
 }
-_LIVES = ("sessions", "feed_records")
-_OPEN = ("deliveries", "waits", "sessions", "feed_records", "runs", "nodes")
+_LIVES = ("sessions", "items")
+_OPEN = ("deliveries", "waits", "sessions", "items", "runs", "nodes")
 """Collections whose facts others end. What has ended stays a while, so that who comes too late does not revive it."""
 
 
@@ -101,7 +101,7 @@ class Materials:
 
     async def _delete_workspace(self, id: str) -> None:
         await self.cells.delete_workspace(id)
-        for name in ("deliveries", "waits", "topics", "ticks", "feed_records"):
+        for name in ("deliveries", "waits", "topics", "ticks", "items"):
             await self.database[name].delete_many({"ws": id})
 
     async def forget(self, *, ended_by: int, before: int) -> None:
@@ -153,8 +153,10 @@ class _Writes:
     def session(self, fact: Session) -> None:
         self.put("sessions", fact.id, user=fact.user_id, ends=fact.expires_at, gone=gone(fact.expires_at), body=fact.body.decode())
 
-    def feed_record(self, fact: FeedRecord) -> None:
-        self.put("feed_records", fact.id, ws=fact.workspace_id, ends=fact.expires_at, gone=gone(fact.expires_at), body=fact.body.decode())
+    def item(self, fact: Item) -> None:
+        first = {"first": 1} if fact.is_first else {}
+        self.put("items", f"{fact.collection}\0{fact.id}", collection=fact.collection, ws=fact.workspace_id, ends=fact.expires_at,
+                 gone=gone(fact.expires_at), body=fact.body.decode(), **first)
 
     def workspace(self, fact: Workspace) -> None:
         self.put("workspaces", fact.id, slug=fact.slug, revision=fact.revision, created=fact.created_at, updated=fact.updated_at,
@@ -181,7 +183,7 @@ _TAKES: dict[type, Any] = {
     Event: _Writes.event, Delivery: _Writes.delivery, Delivered: lambda w, f: w.end_open("deliveries", f.id),
     Wait: _Writes.wait, WaitEnded: lambda w, f: w.end_open("waits", f.id), Tick: _Writes.tick, Topic: _Writes.topic,
     Session: _Writes.session, SessionEnded: lambda w, f: w.end("sessions", f.id),
-    FeedRecord: _Writes.feed_record, FeedRecordEnded: lambda w, f: w.end("feed_records", f.id),
+    Item: _Writes.item, ItemEnded: lambda w, f: w.end("items", "\0".join(f)),
     Workspace: _Writes.workspace, WorkspaceDeleted: lambda w, f: w.end("workspaces", f.id),
     App: _Writes.app, AppDeleted: lambda w, f: w.end("apps", f.slug),
     RunHeld: _Writes.held, RunLeft: lambda w, f: w.end_open("runs", "\0".join(f)),

@@ -25,8 +25,8 @@ from store.records import (
     Delivered,
     Delivery,
     Fact,
-    FeedRecord,
-    FeedRecordEnded,
+    Item,
+    ItemEnded,
     Session,
     SessionEnded,
     StoredContext,
@@ -41,7 +41,7 @@ from store.records import (
 
 _KINDS: dict[str, frozenset[type]] = {
     "workspaces": frozenset({Workspace, WorkspaceDeleted}), "apps": frozenset({App, AppDeleted}), "topics": frozenset({Topic, WorkspaceDeleted}),
-    "sessions": frozenset({Session, SessionEnded}), "feed_records": frozenset({FeedRecord, FeedRecordEnded}),
+    "sessions": frozenset({Session, SessionEnded}), "items": frozenset({Item, ItemEnded, WorkspaceDeleted}),
     "deliveries": frozenset({Delivery, Delivered}), "waits": frozenset({Wait, WaitEnded})}
 """Which facts decide what a collection holds."""
 _EXPIRED_AT_ONCE = 500
@@ -87,6 +87,8 @@ class MongoStore:
         async for tick in self._database["ticks"].find({}):
             whose = tick["ws"], tick["automation"]
             ledger.ticks[whose] = ledger.ticks.get(whose, frozenset()) | {tick["fired"]}
+        async for item in self._database["items"].find({"first": 1, "ended": 0}):
+            ledger.firsts[_item(item)[:2]] = item["ws"]
         async for run in self._database["runs"].find({"ended": 0}):
             if self.nodes.is_alive(run["node"]):
                 workspace_id, _, correlation_id = run["_id"].partition("\0")
@@ -152,9 +154,13 @@ class MongoStore:
     async def topics(self) -> list[Topic]:
         return sorted(Topic(d["ws"], d["topic"], d["user"]) for d in await self._all("topics", {}))
 
-    async def feed_record(self, id: str, now: int) -> FeedRecord | None:
-        [found] = await self._all("feed_records", {"_id": id, "ended": 0}) or [None]
-        return None if found is None or _is_over(found["ends"], now) else FeedRecord(id, found["ws"], found["ends"], found["body"].encode())
+    async def item(self, collection: str, id: str, now: int) -> Item | None:
+        [found] = await self._all("items", {"_id": f"{collection}\0{id}", "ended": 0}) or [None]
+        return None if found is None or _is_over(found["ends"], now) else _item(found)
+
+    async def items(self, collection: str, workspace_id: str, now: int) -> list[Item]:
+        found = await self._all("items", {"ws": workspace_id, "collection": collection, "ended": 0})
+        return sorted(_item(document) for document in found if not _is_over(document["ends"], now))
 
     async def oldest(self, workspace_id: str) -> int:
         self._check_open()
@@ -188,7 +194,7 @@ class MongoStore:
             while keys := await self.materials.cells.ended(now, _EXPIRED_AT_ONCE):
                 await self.submit([CellEnded(key, now) for key in keys])
                 dropped += len(keys)
-            for name in ("sessions", "feed_records"):
+            for name in ("sessions", "items"):
                 done = await self._database[name].delete_many({"ends": {"$lte": now}, "ended": 0})
                 dropped += done.deleted_count
             await self._database["ticks"].delete_many({"fired": {"$lte": now - 2 * TICKS_KEPT_MS}})
@@ -201,15 +207,12 @@ class MongoStore:
 
     async def forget_events(self, workspace_id: str, *, before_time: int | None = None, keep: int | None = None) -> int:
         self._check_open()
-        events, count = self._database["events"], 0
+        events = self._database["events"]
         with in_our_words():
-            if before_time is not None:
-                count += (await events.delete_many({"ws": workspace_id, "created": {"$lt": before_time}})).deleted_count
-            if keep is not None:
-                newest = await events.find({"ws": workspace_id}, {"n": 1}).sort("n", -1).skip(keep).limit(1).to_list(1)
-                if newest:
-                    count += (await events.delete_many({"ws": workspace_id, "n": {"$lte": newest[0]["n"]}})).deleted_count
-        return count
+            too_many = [] if keep is None else await events.find({"ws": workspace_id}, {"n": 1}).sort("n", -1).skip(keep).limit(1).to_list(1)
+            forgotten = [{"created": {"$lt": before_time}}] if before_time is not None else []
+            forgotten += [{"n": {"$lte": document["n"]}} for document in too_many]
+            return sum([(await events.delete_many({"ws": workspace_id, **which})).deleted_count for which in forgotten])
 
     async def close(self) -> None:
         if self._is_closed:
@@ -227,6 +230,11 @@ class MongoStore:
 
 def delivery_of(document: dict[str, Any]) -> Delivery:
     return Delivery(document["_id"], document["ws"], document["event"], document["automation"], document["created"], document["body"].encode())
+
+
+def _item(document: dict[str, Any]) -> Item:
+    collection, _, id = document["_id"].partition("\0")
+    return Item(collection, id, document["ws"], document["ends"], document["body"].encode())
 
 
 def _is_over(expires_at: int | None, now: int) -> bool:

@@ -15,8 +15,8 @@ from store.records import (
     Delivery,
     Event,
     Fact,
-    FeedRecord,
-    FeedRecordEnded,
+    Item,
+    ItemEnded,
     Member,
     RunHeld,
     RunLeft,
@@ -53,7 +53,7 @@ Entry = Fact | CellEnded | Joined | Gone
 
 _KINDS: tuple[type[Any], ...] = (
     Event, Change, Delivery, Delivered, Wait, WaitEnded, Tick, Session, SessionEnded, Workspace, WorkspaceDeleted, App, AppDeleted,
-    Topic, FeedRecord, FeedRecordEnded, RunHeld, RunLeft, Volatile, CellEnded, Joined, Gone)
+    Topic, Item, ItemEnded, RunHeld, RunLeft, Volatile, CellEnded, Joined, Gone)
 """The order is part of what is stored: new kinds go to the end."""
 _CODES = {kind: code for code, kind in enumerate(_KINDS)}
 _NESTED = {Change: ContextKey, CellEnded: ContextKey, Joined: Member}

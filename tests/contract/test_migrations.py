@@ -11,7 +11,7 @@ import store as stores
 from store.embedded import migrations
 from store.embedded.postings import correlation_term, id_term, moment_of, type_term
 from store.query import EventQuery, Is
-from store.records import Delivered, FeedRecord
+from store.records import Delivered, Item
 from tests.contract.facts import CELL, NOON, delivery, documents, event, session
 
 OLD_SCHEMA = Path(__file__).with_name("schema_1.sql").read_text()
@@ -55,11 +55,11 @@ async def test_a_file_of_version_1_is_upgraded_when_it_is_opened(tmp_path: Path)
     file_of_version_1(tmp_path, events=200)
     store = await stores.open(f"file:{tmp_path}")
     assert await store.head() == 200
-    assert await store.commit([event(201), FeedRecord("f1", "w1", NOON + 1, b"{}"), Delivered("d1")]) == 201
+    assert await store.commit([event(201), Item("feed", "f1", "w1", NOON + 1, b"{}"), Delivered("d1")]) == 201
     assert [e.position for e in await store.events(EventQuery("w1", Is(("source", "correlationId"), ("c1",)), limit=2))] == [201, 200]
     assert await documents(store, [CELL], NOON) == [{"a": 1}]
     assert await store.session("s1", NOON) == session("s1")
-    assert await store.feed_record("f1", NOON) == FeedRecord("f1", "w1", NOON + 1, b"{}")
+    assert await store.item("feed", "f1", NOON) == Item("feed", "f1", "w1", NOON + 1, b"{}")
     assert await store.deliveries() == []
     await store.close()
     fresh = tmp_path / "fresh"

@@ -16,8 +16,8 @@ from store.records import (
     AppDeleted,
     ContextKey,
     Delivered,
-    FeedRecord,
-    FeedRecordEnded,
+    Item,
+    ItemEnded,
     RunHeld,
     RunLeft,
     SessionEnded,
@@ -390,24 +390,24 @@ async def test_an_address_that_names_no_store_is_refused(url: str) -> None:
 
 # feeds, and what only several nodes need
 
-async def test_a_feed_record_is_there_until_its_life_ends(store: Store) -> None:
-    first, second = FeedRecord("f1", "w1", NOON, b"{}"), FeedRecord("f2", "w1", NOON + 5, b'{"a":1}')
-    await store.commit([first, second, FeedRecord("f3", "w1", NOON + 9, b"{}")])
-    assert await store.feed_record("f1", NOON - 1) == first
-    assert await store.feed_record("f1", NOON) is None
-    await store.commit([FeedRecordEnded("f3"), first._replace(expires_at=NOON + 7, body=b"[]")])
-    assert await store.feed_record("f1", NOON) == FeedRecord("f1", "w1", NOON + 7, b"[]")
-    assert await store.feed_record("f3", NOON) is None
+async def test_an_item_is_there_until_its_life_ends(store: Store) -> None:
+    first, second = Item("feed", "f1", "w1", NOON, b"{}"), Item("feed", "f2", "w1", NOON + 5, b'{"a":1}')
+    await store.commit([first, second, Item("feed", "f3", "w1", NOON + 9, b"{}")])
+    assert await store.item("feed", "f1", NOON - 1) == first
+    assert await store.item("feed", "f1", NOON) is None
+    await store.commit([ItemEnded("feed", "f3"), first._replace(expires_at=NOON + 7, body=b"[]")])
+    assert await store.item("feed", "f1", NOON) == Item("feed", "f1", "w1", NOON + 7, b"[]")
+    assert await store.item("feed", "f3", NOON) is None
     assert await store.expire(NOON + 5) == 1
-    assert await store.feed_record("f2", NOON) is None
-    assert await store.feed_record("f1", NOON) is not None
+    assert await store.item("feed", "f2", NOON) is None
+    assert await store.item("feed", "f1", NOON) is not None
 
 
-async def test_a_deleted_workspace_takes_its_feed_records(store: Store) -> None:
-    other = FeedRecord("f2", "w2", NOON, b"{}")
-    await store.commit([workspace("w1", "shop"), FeedRecord("f1", "w1", NOON, b"{}"), other])
+async def test_a_deleted_workspace_takes_its_items(store: Store) -> None:
+    other = Item("feed", "f2", "w2", NOON, b"{}")
+    await store.commit([workspace("w1", "shop"), Item("feed", "f1", "w1", NOON, b"{}"), other])
     await store.commit([WorkspaceDeleted("w1")])
-    assert [await store.feed_record(id, NOON - 1) for id in ("f1", "f2")] == [None, other]
+    assert [await store.item("feed", id, NOON - 1) for id in ("f1", "f2")] == [None, other]
 
 
 async def test_what_only_several_nodes_need_is_taken_and_changes_nothing(store: Store) -> None:
@@ -474,3 +474,27 @@ async def test_workspaces_with_events_are_known_until_the_last_is_forgotten(stor
     await store.commit([event(3)])
     assert sorted(await store.event_workspaces()) == ["w1", "w2"]
     assert await numbers(store) == [3]
+
+
+async def test_items_are_listed_by_collection_and_workspace(store: Store) -> None:
+    items = [Item("keys", "k2", "w1", None, b"{}"), Item("keys", "k1", "w1", NOON, b"[]"), Item("keys", "k3", "w2", None, b"{}"),
+             Item("names", "k1", "w1", None, b"{}"), Item("keys", "k4", "", None, b"{}")]
+    await store.commit(items)
+    assert await store.items("keys", "w1", NOON - 1) == [items[1], items[0]]
+    assert await store.items("keys", "w1", NOON) == [items[0]]
+    assert await store.items("keys", "", NOON) == [items[4]]
+    assert await store.items("nothing", "w1", NOON) == []
+
+
+async def test_the_first_item_of_an_id_comes_once(store: Store) -> None:
+    first = Item("accounts", "ada@example.com", "", None, b"{}", is_first=True)
+    await store.commit([first])
+    with pytest.raises(Conflict):
+        await store.commit([first._replace(body=b"[]"), Item("accounts", "other", "", None, b"{}")])
+    assert [item.id for item in await store.items("accounts", "", NOON)] == ["ada@example.com"]
+    await store.commit([first._replace(body=b'{"a":1}', is_first=False)])
+    with pytest.raises(Conflict):
+        await store.commit([first])
+    await store.commit([ItemEnded("accounts", first.id)])
+    await store.commit([first])
+    assert (await store.item("accounts", first.id, NOON)).body == b"{}"

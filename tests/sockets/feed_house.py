@@ -27,7 +27,7 @@ from runtime.ids import RandomIds
 from runtime.settings import RuntimeSettings
 from store.memory import MemoryStore
 from store.query import EventQuery, predicate
-from store.records import FeedRecord, StoredEvent
+from store.records import Item, StoredEvent
 
 WS = "w1"
 PATH = f"/v2/workspaces/{WS}/events"
@@ -65,7 +65,7 @@ class Engine:
     def on_workspace_deleted(self, callback: Callable[[str], None]) -> None:
         self._deleted.append(callback)
 
-    def on_feed_record(self, listener: Callable[[FeedRecord], None]) -> None:
+    def on_item(self, listener: Callable[[Item], None]) -> None:
         self.hear_record = listener
 
     def delete_workspace(self) -> None:

@@ -11,7 +11,7 @@ from gateway.feed.cursors import Cursor
 from gateway.feed.resumption import Record, Resumption, Saved
 from runtime.testing import CountedIds, HandClock
 from store.memory import MemoryStore
-from store.records import FeedRecord
+from store.records import Item
 
 
 async def _welcomed(h: House, who: str = "alice", **hello: Any) -> tuple[Peer, dict[str, Any]]:
@@ -182,17 +182,17 @@ async def test_a_connection_of_another_node_is_replaced_when_that_node_hears_of_
         old, welcome = await _welcomed(one)
         _, again = await _welcomed(other, resume=welcome["resumeToken"])
         assert again["resumed"] is True
-        [written] = one.gateway.store._feed_records.values()
+        [written] = one.gateway.store._items.values()
         one.engine.hear_record(written)
         assert (await old.hear("bye"))["code"] == 4010 and await old.closed() == 4010
         await one.gone()
-        assert list(one.gateway.store._feed_records.values()) == [written] and len(other.feeds) == 1
+        assert list(one.gateway.store._items.values()) == [written] and len(other.feeds) == 1
 
 
 async def test_a_store_knows_no_token():
     async with house() as h:
         _, welcome = await _welcomed(h)
-        [record] = h.gateway.store._feed_records.values()
+        [record] = h.gateway.store._items.values()
         assert welcome["resumeToken"] not in repr(record) and record.workspace_id == WS
 
 
@@ -284,7 +284,7 @@ async def test_of_two_nodes_that_hold_a_connection_the_last_one_to_take_it_keeps
     old, new = Held(), Held()
     record = here.issue(WS, "s", old)
     await _second(clock)
-    stale = await store.feed_record(record.id, clock.now())
+    stale = await store.item("feed", record.id, clock.now())
     assert stale is not None
     await there.take(record.token, WS, "s", holder=new)
     await _second(clock)
@@ -292,13 +292,13 @@ async def test_of_two_nodes_that_hold_a_connection_the_last_one_to_take_it_keeps
         await store.commit([stale])
         there.hear(stale)
         await _second(clock)
-    written = await store.feed_record(record.id, clock.now())
-    assert isinstance(written, FeedRecord)
+    written = await store.item("feed", record.id, clock.now())
+    assert isinstance(written, Item)
     here.hear(written)
     assert (old.is_replaced, new.is_replaced) == (True, False)
     here.release(record, ())
     await _second(clock)
-    assert await store.feed_record(record.id, clock.now()) == written
+    assert await store.item("feed", record.id, clock.now()) == written
 
 
 async def test_a_store_that_fails_is_written_to_again_and_refuses_nobody():
@@ -311,4 +311,4 @@ async def test_a_store_that_fails_is_written_to_again_and_refuses_nobody():
     store._is_closed = False
     await _second(clock)
     await _second(clock)
-    assert await store.feed_record(record.id, clock.now()) is not None
+    assert await store.item("feed", record.id, clock.now()) is not None
