@@ -360,7 +360,7 @@ async def test_c17_an_output_is_what_it_was_when_its_automation_ended(store: Sto
     async with sandbox({"main": endpoint(put("global.list[]", 1), put("run.n[]", 1), output={"list": "{{global.list}}"}),
                         "breaks": endpoint(put("global.list[]", 1), {"break": {"payload": "{{global}}"}})}, on=store) as box:
         answers = await asyncio.gather(*(box.call(name, origin=origin("c")) for name in ["main", "breaks"] * 3))
-        assert [len(answer["list"]) for answer in answers] == [1, 2, 3, 4, 5, 6]
+        assert sorted(len(answer["list"]) for answer in answers) == [1, 2, 3, 4, 5, 6]
 
 
 # C18: counting
