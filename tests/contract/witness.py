@@ -44,11 +44,11 @@ class Witness:
             await asyncio.wait([earlier])
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-        if self._left is not None:
-            if not self._left:
-                return
-            self._left -= 1
+        if self.is_cut:
+            return
         position = await self._store.commit(facts)
+        if self._left is not None:
+            self._left -= 1                                # not before: whoever sees the cut may open the store again
         self.record.append(("durable", facts))
         if not future.done():
             future.set_result(position)
