@@ -33,6 +33,8 @@ _REACHED_SECONDS = 20.0
 _ENVIRONMENT = {"API_URL": "http://crash.test/v2", "CONTEXT_RUN_EXPIRE_TIME": "1", "CONTEXT_GLOBAL_MAX_SIZE": "50mb", "CONTEXT_USER_MAX_SIZE": "50mb",
                 "RUN_LEASE_SECONDS": "1"}
 """The address is the same for all nodes: it is in the tokens."""
+_SELDOM = ("during-compaction", CHECKPOINT, EXPIRY)
+"""Points that are reached once in a while; the others, with every call."""
 _FILL = "x" * 20_000
 """Makes the log large, where the point is that it is copied."""
 
@@ -96,7 +98,7 @@ class Trial:
             server.begin()
             await asyncio.sleep(self._chance.uniform(0.2, 1.0))
             server.kill()
-        server.module = ("tests.crash.victim", death, str(self._chance.randint(1, 40) if death not in (CHECKPOINT, EXPIRY) else 1))
+        server.module = ("tests.crash.victim", death, str(self._chance.randint(1, 40) if death not in _SELDOM else 1))
         await asyncio.to_thread(server.start)
 
     async def _prepare(self, server: RealServer) -> None:
