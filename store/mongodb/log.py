@@ -10,11 +10,12 @@ import asyncio
 import logging
 from asyncio import Future, Task
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, AsyncIterator, NamedTuple
 
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
-from store.errors import Fenced, StoreError, Unavailable
+from store.errors import Fenced, StoreError
 from store.mongodb.client import Collection, in_our_words, is_passing, translated, was_never_sent
 from store.mongodb.wire import Entry, decoded
 
@@ -23,8 +24,8 @@ _log = logging.getLogger("motorik.store")
 _READ_AT_ONCE = 200
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between tries to find out whether a document was written."""
-_POLL_SECONDS = 0.25
-"""How often the log is read where change streams cannot be had."""
+_POLL_SECONDS = 0.5
+"""How often the log is read, whether a change stream rings or not."""
 
 
 class Piece(NamedTuple):
@@ -54,7 +55,7 @@ class Log:
         self._lock = asyncio.Lock()
         self._waiting: list[Future[None]] = []
         self._reader: Task[None] | None = None
-        self._listener: Task[None] | None = None
+        self._listeners: list[Task[None]] = []
 
     async def open(self) -> None:
         """Begin behind the last piece there is."""
@@ -67,14 +68,14 @@ class Log:
 
     def listen(self) -> None:
         """From now on hear what others append as it happens."""
-        if self._listener is None:
-            self._listener = asyncio.create_task(self._follow())
+        if not self._listeners:
+            self._listeners = [asyncio.create_task(self._follow()), asyncio.create_task(self._poll())]
 
     async def close(self) -> None:
-        for task in (self._listener, self._reader):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        tasks = [*self._listeners, *([self._reader] if self._reader is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def append(self, build: Build) -> bool:
         """Write the document that `build` makes as the next one; False if another node was faster. Raises `Unavailable` when it
@@ -160,37 +161,27 @@ class Log:
         self._hear(piece)
 
     async def _follow(self) -> None:
-        """A change stream rings, where there are any; else the log is read four times a second."""
+        """A change stream rings, where there are any."""
         while True:
             try:
                 async with self._collection.watch([{"$match": {"operationType": "insert"}}], max_await_time_ms=1000) as stream:
                     await self.catch_up()
-                    async for change in stream:
-                        await self._rung(change.get("fullDocument") or {})
+                    async for _ in stream:
+                        await self.catch_up()
             except OperationFailure as failure:
                 _log.warning("MongoDB gives no change stream (%s): other nodes are heard by asking; several nodes want a replica set",
                              failure.code)
-                await self._poll()
+                return
             except (PyMongoError, StoreError) as failure:
                 _log.warning("the change stream broke off: %s", failure)
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def _rung(self, document: dict[str, Any]) -> None:
-        if document.get("n", 0) <= self.seen:
-            return
-        async with self._lock:
-            if document["n"] == self.seen + 1:
-                self._take(document)
-            elif document["n"] > self.seen:
-                await self._read_on()
-
     async def _poll(self) -> None:
+        """What no stream has told is heard all the same, a little later."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            try:
+            with suppress(StoreError):                     # whoever needs to know asks for himself
                 await self.catch_up()
-            except Unavailable:
-                continue
 
 
 def _tell(waiting: list[Future[None]], failure: StoreError | None = None) -> None:

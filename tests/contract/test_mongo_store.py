@@ -157,3 +157,13 @@ async def test_all_nodes_keep_the_first_value_of_a_name(mongodb: str) -> None:
     async with two_nodes(mongodb) as (a, b):
         agreed = await asyncio.gather(a.cluster.agree("secret", "of a"), b.cluster.agree("secret", "of b"))
         assert agreed[0] == agreed[1] in ("of a", "of b")
+
+
+async def test_a_node_hears_what_others_commit_without_asking(mongodb: str) -> None:
+    heard = asyncio.Event()
+    async with two_nodes(mongodb, lambda first, facts: heard.set()) as (a, b):
+        await asyncio.sleep(0)
+        heard.clear()
+        await a.commit([event("e")])
+        async with asyncio.timeout(10):
+            await heard.wait()
