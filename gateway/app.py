@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 import store as stores
-from gateway import apps, automations, events, health, logins, middleware, webhooks, workspaces
+from gateway import access_tokens, apps, automations, events, health, logins, middleware, webhooks, workspaces
 from gateway.auth import Auth
 from gateway.config import Settings
 from gateway.cors import Cors
@@ -143,6 +143,7 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order
     health.add_routes(gateway, app.router)
     logins.add_routes(gateway, app.router)
+    access_tokens.add_routes(gateway, app.router)
     feeds = events.add_routes(gateway, app.router)
     for part in (workspaces, automations, apps):
         part.add_routes(gateway, app.router)

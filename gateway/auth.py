@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from gateway.limits import Proxies
 from gateway.passing import CALLER
-from gateway.tokens import Tokens
+from gateway.tokens import ACCESS, Tokens, access_session_id
 from runtime.calls import ADMIN, NOBODY, Identity, Origin
 from runtime.clock import Clock
 from runtime.errors import Forbidden, Unauthenticated
@@ -28,6 +28,7 @@ CORRELATION = web.RequestKey("correlation_id", str)
 COOKIE = "access-token"
 LEGACY_HEADER = "x-prismeai-token"
 CSRF_HEADER = "x-prismeai-csrf-token"
+API_KEY_HEADER = "x-prismeai-api-key"
 OWNER = "owner"
 
 _REMEMBERED = 10_000
@@ -37,7 +38,7 @@ _SAFE_METHODS = frozenset((hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS))
 
 
 class Credentials(NamedTuple):
-    """What a request proves. The last four are those of the run that makes the call, if one does."""
+    """What a request proves. Between `is_ours` and `api_key` stands the run that makes the call, if one does."""
 
     identity: Identity = NOBODY
     is_ours: bool = False
@@ -46,6 +47,8 @@ class Credentials(NamedTuple):
     workspace_id: str | None = None
     depth: int = 0
     socket_id: str | None = None
+    api_key: str | None = None
+    """As it was sent, not looked up: what it allows, if anything, comes on top of what its bearer may do."""
 
 
 _NONE = Credentials()
@@ -98,8 +101,10 @@ class Auth:
             found = _NONE
         if not found.identity.is_login and found.workspace_id != _workspace_of(request):
             found = found._replace(identity=NOBODY)      # a session that an automation chose means something in its workspace only
+        if API_KEY_HEADER in headers:
+            found = found._replace(api_key=headers[API_KEY_HEADER])
         if required and found.identity.user_id is None:
-            raise Unauthenticated("Credentials are required" if found is _NONE else "The credentials are no longer valid")
+            raise Unauthenticated("Credentials are required" if not found.is_ours and found.identity is NOBODY else "The credentials are no longer valid")
         return found
 
     async def identify(self, token: str) -> Credentials:
@@ -118,7 +123,17 @@ class Auth:
             if session is not None:
                 return self._remember(digest, session, login.expires_at)
         self._logins.pop(digest, None)
-        return _EXPIRED
+        return _over(token)
+
+    async def login(self, request: web.Request) -> Session:
+        """The session of a caller who shows the token of a login. Raises `Unauthenticated` for all others: an access token must not
+        make another one, and no automation may for the users who pass by."""
+        found = await self.credentials(request, required=True)
+        session_id = found.identity.session_id or ACCESS
+        session = None if found.correlation_id is not None or session_id.startswith(ACCESS) else await self._sessions.find(session_id)
+        if session is None:
+            raise Unauthenticated("This needs the token of a login")
+        return session
 
     def origin_of(self, request: web.Request, credentials: Credentials) -> Origin:
         """The origin of a request with these credentials; settles the request's correlation id."""
@@ -173,8 +188,9 @@ class Auth:
         return found
 
     async def _verify(self, token: str, digest: bytes) -> Credentials:
-        if token.startswith("at:"):
-            raise Unauthenticated("Invalid access token")
+        if token.startswith(ACCESS):
+            session = await self._sessions.find(access_session_id(token))
+            return self._remember(digest, session, session.expires_at) if session is not None else _over(token)
         claims = self.tokens.read(token) if token.count(".") == 2 and len(token) <= _LONGEST_TOKEN else None
         if claims is None:
             return _NONE
@@ -215,6 +231,13 @@ def identity_of(session: Session) -> Identity:
 def is_admin(identity: Identity) -> bool:
     """Whether this is the predefined owner, and not a session that an automation named like it."""
     return identity.is_login and identity.user_id == ADMIN.user_id
+
+
+def _over(token: str) -> Credentials:
+    """What a token is worth whose session has ended. Raises `Unauthenticated` for an access token."""
+    if token.startswith(ACCESS):
+        raise Unauthenticated("Invalid access token")
+    return _EXPIRED
 
 
 def _workspace_of(request: web.Request) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gateway import bodies, wire
+from gateway.access_tokens import ended_with
 from gateway.auth import COOKIE, CSRF_HEADER, is_admin
 from gateway.limits import public
 from runtime.calls import ADMIN
@@ -63,7 +64,7 @@ class _Logins:
         """POST /v2/logout. The predefined owner has no session that could end."""
         identity = await self._auth.authenticate(request, required=True)
         if not is_admin(identity) and identity.session_id is not None:
-            await self._sessions.end(identity.session_id)
+            await self._sessions.end(identity.session_id, *ended_with(identity.session_id))
         response = wire.answer({"success": True})
         response.del_cookie(COOKIE, httponly=True, secure=self._is_https, samesite="Lax")
         return response

@@ -1,13 +1,22 @@
-"""Login tokens and the short-lived tokens of runs: signed, verified, nothing else."""
+"""Login tokens and the short-lived tokens of runs: signed, verified, nothing else. Access tokens, which are only looked up."""
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import Any
 
 from runtime.calls import Origin
 from runtime.clock import Clock
 
+ACCESS = "at:"
+"""How access tokens begin, and the sessions they are for."""
+
 _RUN_TOKEN_SECONDS = 10
+
+
+def access_session_id(token: str) -> str:
+    """The session of an access token, found by its digest: the token itself is kept nowhere."""
+    return ACCESS + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 class Tokens:

@@ -1,7 +1,7 @@
 """Logins: who opened which session, until when, and who must hear that it ended."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from runtime.clock import Clock
@@ -9,7 +9,7 @@ from runtime.errors import InvalidRequest
 from runtime.ids import Ids
 from runtime.values import decode, encode
 from store.protocol import Store
-from store.records import Session, SessionEnded
+from store.records import Fact, Session, SessionEnded
 
 _REMEMBERED = 10_000
 _FRESH_SECONDS = 5.0
@@ -35,16 +35,19 @@ class Sessions:
 
     async def open_anonymous(self, expires_after: float | None = None) -> Session:
         """A new user and its session, durable. `expires_after` seconds may shorten the life, never stretch it."""
-        if expires_after is not None and not (type(expires_after) in (int, float) and 0 < expires_after < float("inf")):
-            raise InvalidRequest("expiresAfter must be a number of seconds above 0",
-                                 [{"path": "expiresAfter", "message": "must be a number of seconds above 0"}])
-        now = self._clock.now()
-        expires_at = now + int(1000 * min(self._max_age, expires_after or self._max_age))
+        expires_at = self._end(expires_after)
         user_id = self._ids.uuid()
-        body: dict[str, Any] = {"userId": user_id, "firstName": f"anonymous-{user_id[:8]}",
-                                "authData": {"anonymous": {"expiresAt": expires_at} if expires_after else {}}}
-        session = Session(self._ids.uuid(), user_id, expires_at, encode(body))
-        await self._store.commit([session])
+        user = {"userId": user_id, "firstName": f"anonymous-{user_id[:8]}",
+                "authData": {"anonymous": {"expiresAt": expires_at} if expires_after else {}}}
+        return await self.keep(Session(self._ids.uuid(), user_id, expires_at, encode(user)))
+
+    async def open(self, user: Mapping[str, Any], expires_after: float | None = None) -> Session:
+        """A session of somebody who is known, durable. `user` is what it will say about them, `userId` above all."""
+        return await self.keep(Session(self._ids.uuid(), user["userId"], self._end(expires_after), encode(user)))
+
+    async def keep(self, session: Session, *facts: Fact) -> Session:
+        """Make it a login, and these facts with it."""
+        await self._store.commit([session, *facts])
         self._remember(session)
         return session
 
@@ -61,9 +64,9 @@ class Sessions:
             self._remember(found)
         return found
 
-    async def end(self, session_id: str) -> None:
-        """Log out: durable first, then everybody who listens hears of it."""
-        await self._store.commit([SessionEnded(session_id)])
+    async def end(self, session_id: str, *facts: Fact) -> None:
+        """Log out, and these facts with it: durable first, then everybody who listens hears of it."""
+        await self._store.commit([SessionEnded(session_id), *facts])
         self.ended(session_id)
 
     def ended(self, session_id: str) -> None:
@@ -71,6 +74,13 @@ class Sessions:
         self._remembered.pop(session_id, None)
         for listener in tuple(self._listeners):
             listener(session_id)
+
+    def _end(self, after: float | None) -> int:
+        """When a session ends that is opened now."""
+        if after is not None and not (type(after) in (int, float) and 0 < after < float("inf")):
+            raise InvalidRequest("expiresAfter must be a number of seconds above 0",
+                                 [{"path": "expiresAfter", "message": "must be a number of seconds above 0"}])
+        return self._clock.now() + int(1000 * min(self._max_age, after or self._max_age))
 
     def _remember(self, session: Session) -> None:
         if len(self._remembered) >= _REMEMBERED:
