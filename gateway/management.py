@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-READ, UPDATE, DELETE = "read", "update", "delete"
-_BY_ROLE = {OWNER: frozenset((READ, UPDATE, DELETE)), "editor": frozenset((READ, UPDATE))}
+READ, UPDATE, DELETE, TEST = "read", "update", "delete", "test"
+SEARCH, USAGE = "aggregate_search", "get_usage"
+SHARE, SECURE, KEYS, SECRETS = "manage_permissions", "manage_security", "manage_keys", "manage_secrets"
+_EDITOR = frozenset((READ, UPDATE, TEST, SEARCH, USAGE))
+_BY_ROLE = {OWNER: _EDITOR | {DELETE, SHARE, SECURE, KEYS, SECRETS}, "editor": _EDITOR}
 _NOTHING: frozenset[str] = frozenset()
 _LARGEST_PAGE = 1000
 
