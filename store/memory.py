@@ -37,6 +37,8 @@ from store.records import (
     WorkspaceDeleted,
 )
 
+_LOOKED_AT_ONCE = 1000          # events, before the loop does something else
+
 
 @dataclass(slots=True)
 class _Cell:
@@ -142,11 +144,18 @@ class MemoryStore:
 
     async def events(self, query: EventQuery) -> list[StoredEvent]:
         self._check_open()
-        holds = predicate(query.where)
-        events = self._events.get(query.workspace_id, [])
-        found = (StoredEvent(position, event.body) for position, event in (events if query.ascending else reversed(events))
-                 if _is_within(query, position, event) and holds(orjson.loads(event.body), event.body))
-        return list(islice(found, query.offset, query.offset + query.limit))
+        holds, most = predicate(query.where), query.offset + query.limit
+        events = self._events.get(query.workspace_id, [])[::1 if query.ascending else -1]
+        found: list[StoredEvent] = []
+        for start in range(0, len(events), _LOOKED_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)                     # others get their turn, and a search may be given up
+            looked_at = (StoredEvent(position, event.body) for position, event in events[start:start + _LOOKED_AT_ONCE]
+                         if _is_within(query, position, event) and holds(orjson.loads(event.body), event.body))
+            found += islice(looked_at, most - len(found))
+            if len(found) == most:
+                break
+        return found[query.offset:]
 
     async def head(self) -> int:
         return self._position

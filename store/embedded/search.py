@@ -12,6 +12,28 @@ from store.records import StoredEvent
 _ENDLESS = 1 << 62
 
 
+_INSTRUCTIONS_BETWEEN_LOOKS = 20_000
+
+
+class Search:
+    """A query as a question for the reader. One that is abandoned ends soon, so that it holds up nobody else's."""
+
+    __slots__ = ("_query", "is_abandoned")
+
+    def __init__(self, query: EventQuery) -> None:
+        self._query = query
+        self.is_abandoned = False
+
+    def __call__(self, connection: Connection) -> list[StoredEvent]:
+        if self.is_abandoned:
+            return []
+        connection.set_progress_handler(lambda: self.is_abandoned, _INSTRUCTIONS_BETWEEN_LOOKS)
+        try:
+            return find_events(connection, self._query)
+        finally:
+            connection.set_progress_handler(None, 0)
+
+
 def find_events(connection: Connection, query: EventQuery) -> list[StoredEvent]:
     row = connection.execute("SELECT number FROM tenants WHERE id = ?", (query.workspace_id,)).fetchone()
     if row is None:

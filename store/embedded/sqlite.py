@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from store.documents import cell_key
-from store.embedded import reader
+from store.embedded import documents, reader
 from store.embedded.celllog import CellEnded
 from store.embedded.definitions import LivesEnded
 from store.embedded.folder import Folder
 from store.embedded.forgetting import Excess, RoomReturned, event_workspaces, excess, forgettable, free_pages
 from store.embedded.lane import Lane
 from store.embedded.reader import Reader
-from store.embedded.search import find_events
+from store.embedded.search import Search
 from store.embedded.writer import Limit, Probe, Writer
 from store.errors import StoreError
 from store.query import EventQuery
@@ -68,15 +68,20 @@ class SqliteStore:
         return self._writes.submit(tuple(facts))
 
     async def contexts(self, keys: Sequence[ContextKey], now: int) -> list[StoredContext | None]:
-        names = [cell_key(key) for key in keys]
-        cells = await self._ask(reader.cells, names)
+        names, places = [cell_key(key) for key in keys], self._writer.cells.places
+        cells = await self._ask(documents.documents, [(name, tuple(places.get(name, ()))) for name in names])
         ended = {name for name, cell in zip(names, cells, strict=True) if cell is not None and _is_over(cell, now)}
         if ended:                                      # takes effect before any change the caller makes of this answer
             self._writes.submit([CellEnded(name, now) for name in ended]).add_done_callback(_let_be)
         return [cell if cell is not None and not _is_over(cell, now) else None for cell in cells]
 
     async def events(self, query: EventQuery) -> list[StoredEvent]:
-        return await self._searches.submit(partial(find_events, query=query))
+        search = Search(query)
+        try:
+            return await self._searches.submit(search)
+        except asyncio.CancelledError:
+            search.is_abandoned = True
+            raise
 
     async def head(self) -> int:
         return self._head
@@ -112,7 +117,7 @@ class SqliteStore:
 
     async def expire(self, now: int) -> int:
         dropped = 0
-        while keys := await self._ask(reader.ended_cells, now, _EXPIRED_AT_ONCE):
+        while keys := await self._ask(documents.ended, now, _EXPIRED_AT_ONCE):
             await self._writes.submit([CellEnded(key, now) for key in keys])
             dropped += len(keys)
             self._is_room_due = True
@@ -173,23 +178,29 @@ class SqliteStore:
         """Between two groups: see how far the writer is, and whether its file wants tidying."""
         writer = self._writer
         self._head = writer.head
-        is_due = writer.heavy or self._is_room_due or writer.bytes_since_checkpoint > _CHECKPOINT_BYTES
+        is_due = writer.cells.heavy or writer.cells.is_long or self._is_room_due or writer.bytes_since_checkpoint > _CHECKPOINT_BYTES
         if is_due and self._tidying is None and not self._is_closing:
             self._tidying = asyncio.create_task(self._tidy())
 
     async def _tidy(self) -> None:
         """Compact what has become heavy, give room back and copy the log into the file, all of it beside the commits."""
         with suppress(StoreError, sqlite3.Error):      # nothing is lost; the next group asks for it again
-            while self._writer.heavy:
-                compacted = await self._searches.submit(partial(reader.compacted, key=self._writer.heavy.popleft()))
-                if compacted is not None:
-                    await self._writes.submit([compacted])
+            await self._fold()
             has_shrunk = False
             while self._is_room_due and not self._is_closing:
                 has_shrunk |= await self._return_room()
                 await self._checkpoint(_CHECKPOINT_BYTES)
             await self._checkpoint(0 if has_shrunk else _CHECKPOINT_BYTES)
         self._tidying = None
+
+    async def _fold(self) -> None:
+        """Documents with too many operations, and those of the oldest part of a long log."""
+        cells = self._writer.cells
+        while cells.heavy and not self._is_closing:
+            key = cells.heavy.popleft()
+            await self._writes.submit([await self._searches.submit(partial(documents.folded, key=key, places=tuple(cells.places.get(key, ()))))])
+        while cells.is_long and not self._is_closing:
+            await self._writes.submit([await self._searches.submit(documents.oldest_folded)])
 
     async def _return_room(self) -> bool:
         """Cut pages that nothing uses off the end of the file, unless they are few; whether there are fewer of them now."""

@@ -3,34 +3,44 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from pathlib import Path
 from typing import Any as Anything
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from stores import KINDS
 
 import store as stores
 from runtime.values import decode, encode
 from store.embedded.conditions import add_functions, clause
+from store.protocol import Store
 from store.query import (
     EVERYTHING,
     NOTHING,
     Absent,
     All,
     Any,
+    AtLeast,
     AtMost,
+    Compared,
     Condition,
     EventQuery,
+    Exists,
     Is,
+    Like,
     Not,
     Prefix,
     Present,
     Suffix,
     Text,
+    Words,
+    all_of,
     as_text,
     predicate,
+    words_of,
 )
-from store.records import Event
+from store.records import Event, Member
 from tests.contract.facts import NOON, event
 
 KEYS = st.sampled_from(["a", "b", "a.b", "0", "1", "01", "١", "é", "", '"', "\\", "%_", "x y", "[0]", "$", "\n", "A"])
@@ -43,6 +53,8 @@ NUMBERS = st.one_of(
 VALUES = st.recursive(st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
                       lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8)
 EVENTS = st.dictionaries(KEYS, VALUES, max_size=4)
+ORDERS = st.sampled_from(["gt", "gte", "lt", "lte"])
+PATTERNS = st.text(st.sampled_from("*?\\aAé1.\n"), max_size=6)
 PATHS = st.lists(KEYS, max_size=3).map(tuple)
 
 
@@ -76,15 +88,20 @@ def events_with_conditions(draw: st.DrawFn) -> tuple[dict[str, Anything], Condit
         return draw(st.sampled_from([
             Is(path, (text,)), Is(path, (draw(TEXTS), text)), Is(path, ()), Prefix(path, text[:start]), Prefix(path, text),
             Suffix(path, text[-end:]), Suffix(path, text), Present(path), Absent(path), AtMost(path, draw(st.integers(-2, 2))),
-            Text(text), Text(encode(value).decode())]))
+            Text(text), Text(encode(value).decode()), Exists(path),
+            Compared(path, draw(ORDERS), value if type(value) in (int, float, str) else draw(st.one_of(NUMBERS, TEXTS))),
+            Compared(path, draw(ORDERS), draw(st.one_of(NUMBERS, TEXTS))),
+            Like(path, draw(PATTERNS), draw(st.booleans())), Like(path, text[:start] + "*" + text[len(text) - end:].upper(), draw(st.booleans())),
+            Words(path[:-1], tuple(words_of(text)[:2] + words_of(draw(TEXTS))), draw(st.booleans()))]))
 
     def tree(depth: int) -> Condition:
-        kind = draw(st.sampled_from([leaf, leaf, All, Any, Not])) if depth else leaf
+        kind = draw(st.sampled_from([leaf, leaf, All, Any, Not, AtLeast])) if depth else leaf
         if kind is leaf:
             return leaf()
         if kind is Not:
             return Not(tree(depth - 1))
-        return kind(tuple(tree(depth - 1) for _ in range(draw(st.integers(0, 3)))))
+        parts = tuple(tree(depth - 1) for _ in range(draw(st.integers(0, 3))))
+        return AtLeast(draw(st.integers(0, 3)), parts) if kind is AtLeast else kind(parts)
 
     return happening, tree(2)
 
@@ -102,6 +119,12 @@ def events_with_conditions(draw: st.DrawFn) -> tuple[dict[str, Anything], Condit
 @example(case=({"a": None}, Not(Is(("a",), ("null",)))))
 @example(case=({"a": "x"}, Is(("a", "\ud800"), ("x", "\ud800"))))
 @example(case=({"a": "x"}, Not(Prefix(("a",), "\udfff"))))
+@example(case=({"a": 2 ** 53 + 1}, Compared(("a",), "gt", 2.0 ** 53)))
+@example(case=({"a": 2 ** 64 - 1}, Compared(("a",), "lt", 2 ** 64)))
+@example(case=({"a": "x"}, Compared(("a",), "lt", "\ud800")))
+@example(case=({"a": "x"}, Text("\ud800")))
+@example(case=({"a": 1}, All((Is(("a",), ("1",)),) * 1000)))
+@example(case=({"a": 1}, Any((Is(("a",), ("2",)),) * 1000)))
 def test_sql_and_predicate_agree(connection: sqlite3.Connection, case: tuple[dict[str, Anything], Condition]) -> None:
     happening, condition = case
     body = encode(happening)
@@ -121,10 +144,16 @@ def queries(draw: st.DrawFn) -> EventQuery:
         st.builds(lambda by, values: Is(FOUND_BY[by], tuple(values)), st.sampled_from(list(FOUND_BY)), st.lists(names, max_size=3)),
         st.builds(lambda n: Is(("payload", "number"), (str(n),)), st.integers(0, 200)),
         st.builds(lambda n: Prefix(("payload", "number"), str(n)), st.integers(0, 9)),
+        st.builds(Compared, st.sampled_from([("payload", "number"), ("type",)]), ORDERS, st.one_of(st.integers(0, 200), names)),
+        st.builds(Like, st.sampled_from([("payload", "number"), ("type",), ("id",)]), st.text("*?1tT28", max_size=4), st.booleans()),
+        st.builds(Words, st.sampled_from([(), ("payload",), ("source",)]), st.lists(st.sampled_from(["t1", "w1", "t2", "7", "17"]), max_size=2)
+                  .map(tuple), st.booleans()),
+        st.builds(Exists, st.sampled_from([("source", "sessionId"), ("payload", "number"), ("payload", "x")])),
         st.just(Present(("source", "sessionId"))), st.sampled_from([EVERYTHING, NOTHING]))
     where = draw(st.recursive(leaf, lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(lambda parts: All(tuple(parts))),
-        st.lists(inner, max_size=3).map(lambda parts: Any(tuple(parts))), inner.map(Not)), max_leaves=4))
+        st.lists(inner, max_size=3).map(lambda parts: Any(tuple(parts))), inner.map(Not),
+        st.builds(AtLeast, st.integers(0, 3), st.lists(inner, max_size=3).map(tuple))), max_leaves=4))
     bound = st.none() | st.integers(0, 220)
     moment = st.none() | st.integers(NOON - 5, NOON + 60)
     return EventQuery(draw(st.sampled_from(["w1", "w2"])), where, after=draw(bound), before=draw(bound), after_time=draw(moment),
@@ -139,22 +168,51 @@ def some_events() -> list[Event]:
             for n in range(200)]
 
 
-def test_every_store_answers_a_query_alike(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("data")
+def test_every_store_answers_a_query_alike(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    addresses = [f"file:{tmp_path / 'data'}", *([request.getfixturevalue("mongodb")] if "mongodb" in KINDS else [])]
     with asyncio.Runner() as runner:
-        memory = runner.run(stores.open("memory:"))
-        file = runner.run(stores.open(f"file:{folder}"))
+        memory, *others = (runner.run(_filled(address)) for address in ("memory:", *addresses))
 
-        async def fill() -> None:
-            for store in (memory, file):
-                await store.commit(some_events())
-
-        runner.run(fill())
-
-        @settings(max_examples=80, deadline=None)
+        @settings(max_examples=120, deadline=None)
         @given(query=queries())
         def agree(query: EventQuery) -> None:
-            assert runner.run(file.events(query)) == runner.run(memory.events(query))
+            expected = runner.run(memory.events(query))
+            for store in others:
+                assert runner.run(store.events(query)) == expected
 
         agree()
-        runner.run(file.close())
+        for store in others:
+            runner.run(store.close())
+
+
+async def _filled(address: str) -> Store:
+    store = await stores.open(address)
+    if store.cluster is not None:
+        await store.cluster.join(Member("n1", "http://n1", "host", 1), lambda position, facts: None)
+    await store.commit(some_events())
+    return store
+
+
+@given(parts=st.recursive(st.builds(Text, TEXTS), lambda inner: st.lists(inner, max_size=3).map(lambda p: All(tuple(p))), max_leaves=8))
+def test_parts_of_parts_stand_side_by_side(parts: Condition) -> None:
+    flat = all_of(parts, EVERYTHING)
+    assert not any(isinstance(part, All) for part in (flat.parts if isinstance(flat, All) else ()))
+    assert all(predicate(flat)({}, text) == predicate(parts)({}, text) for text in (b"", b"true", b"0 1 1.5 null"))
+
+
+def test_a_pattern_full_of_stars_is_matched_quickly() -> None:
+    looks_like = predicate(Like(("a",), "*a" * 40 + "b"))
+    assert not looks_like({"a": "a" * 5000}, b"")
+
+
+async def test_a_search_that_nobody_waits_for_any_more_holds_up_nobody(tmp_path: Path) -> None:
+    store = await stores.open(f"file:{tmp_path}/data")
+    await store.commit(some_events())
+    await store.commit([event(n, "bulk", at=NOON) for n in range(20_000)])
+    endless = All((Any(tuple(Like(("payload", "number"), f"*{n}x") for n in range(300))),))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await store.events(EventQuery("w1", endless))
+    async with asyncio.timeout(2):
+        assert len(await store.events(EventQuery("w1", limit=3))) == 3
+    await store.close()
