@@ -97,7 +97,11 @@ class Effects:
 
     def executed(self: Frame, error: AutomationsError | None, *, broke: bool = False) -> None:
         """`runtime.automations.executed`, once per automation; of those an error passes through, only the innermost tells."""
+        signals = self.run.services.signals
+        signals.automations += 1
+        signals.instructions += self.automation.length
         if error is not None:
+            signals.failures += 1
             if getattr(error, "frame", None) is not None:
                 return
             error.frame = self

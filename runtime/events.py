@@ -19,6 +19,7 @@ from runtime.ids import Ids
 from runtime.language.automation import Automation
 from runtime.ownership import Ownership
 from runtime.settings import RuntimeSettings
+from runtime.signals import Signals
 from runtime.space import Space
 from runtime.triggers import TriggerIndex
 from runtime.triggers.event import EventIndex
@@ -49,6 +50,8 @@ class Bus:
         self._settings = settings
         self._last = 0
         self.spaces: dict[str, Space] = {}
+        self.signals = Signals()
+        """The numbers of this node; whatever has the bus can count."""
         self.dispatch: Dispatch = lambda space, live, listeners: None
         """Starts the automations that listen; the engine puts itself here."""
         self.on_lost: Callable[[Space, Sequence[Fact], StoreError], None] = lambda space, batch, failure: None
@@ -80,7 +83,9 @@ class Bus:
         if self._ownership is not None:
             self._own(workspace_id, accepted, batch)
         future = space.last_batch = self._store.commit(batch) if batch else _settled()
-        future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told, batch))
+        began = self._clock.monotonic()
+        self.signals.commits_waiting += 1
+        future.add_done_callback(lambda done: self._committed(space, accepted, done, on_commit, on_told, batch, began))
         return future, accepted
 
     async def accept(self, workspace: Any, events: Sequence[NewEvent], origin: Origin, *, native: bool = True,
@@ -142,9 +147,11 @@ class Bus:
                 batch[:0] = self._ownership.take((workspace_id, live.draft.source["correlationId"]))
 
     def _committed(self, space: Space, accepted: list[LiveEvent], done: Future[int], on_commit: Callable[[], None] | None,
-                   on_told: Callable[[BaseException | None], None] | None, batch: Sequence[Fact]) -> None:
-        failure = done.exception()
+                   on_told: Callable[[BaseException | None], None] | None, batch: Sequence[Fact], began: float) -> None:
+        signals, failure = self.signals, done.exception()
+        signals.commits_waiting -= 1
         if failure is not None:
+            signals.commits_failed += 1
             if self._ownership is not None:
                 self._ownership.disown(tuple(fact) for fact in batch if type(fact) is RunHeld)
                 if isinstance(failure, Fenced):
@@ -156,6 +163,8 @@ class Bus:
             if on_told is not None:
                 self.on_lost(space, batch, failure)
         else:
+            signals.events += len(accepted)
+            signals.commit_seconds.observe(self._clock.monotonic() - began)
             if on_commit is not None:
                 on_commit()
                 space = self.spaces.get(space.id, space)

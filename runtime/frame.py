@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runtime.calls import Identity, Origin, Response
@@ -67,7 +68,9 @@ class Frame(Writing, Effects):
         """Run the automation: its value, a `Break` that goes on to the caller, or an awaitable of either."""
         try:
             self._admit()
-            outcome = self.automation.body(self)
+            spans = self.run.services.signals.spans
+            outcome = self.automation.body(self) if spans is None else spans.around(
+                "automation", {"automation": self.automation.full_slug}, partial(self.automation.body, self))
             if outcome is None or type(outcome) is Break:
                 return self._finish(outcome)
         except AutomationsError as error:

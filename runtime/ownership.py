@@ -25,6 +25,9 @@ class Ownership:
         self._cluster = cluster
         self._held: set[Key] = set()
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def holds(self, key: Key) -> bool:
         return key in self._held
 

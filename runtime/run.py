@@ -173,7 +173,8 @@ class Run(Actor):
         for type, payload in start.announce:
             frame.announce(type, payload)
         try:
-            pending = frame.begin()
+            spans = self.services.signals.spans
+            pending = frame.begin() if spans is None else spans.around("run", {"trigger": start.trigger["type"]}, frame.begin)
         except AutomationsError as error:
             self.note(Finished(frame, start, error))
             return
@@ -206,6 +207,7 @@ class Run(Actor):
         """The run's last facts and the end of its delivery are one batch."""
         start, error = finished.start, finished.error
         self.open -= 1
+        self.services.signals.run_seconds.observe((self.services.clock.now() - finished.frame.started_at) / 1000)
         if error is not None:
             finished.frame.executed(error)
             finished.frame.fail(error)
@@ -346,6 +348,7 @@ class Run(Actor):
     # --- time and tasks ---------------------------------------------------------------------------
 
     def spend(self, instructions: int) -> bool:
+        self.services.signals.instructions += instructions
         self._slice -= instructions
         if self._slice > 0:
             return False

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.calls import ADMIN, Identity, Origin
@@ -14,6 +14,7 @@ from runtime.outbound import Outbound
 from runtime.ownership import Ownership
 from runtime.rates import SlidingWindow
 from runtime.settings import RuntimeSettings
+from runtime.signals import Signals
 from runtime.values import decode
 from runtime.workspace import Workspace
 from store.protocol import Store
@@ -39,6 +40,10 @@ class Services:
     """`global.workspacesRegistry`: slug → {id, name}."""
     ownership: Ownership | None = None
     """Which runs are this node's; None where it is the only one."""
+    signals: Signals = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.signals = self.bus.signals
 
     async def identify(self, workspace: Workspace, session_id: str, user_id: str | None) -> Identity:
         """Who a session belongs to: the user of a known login; else the given user, or the session itself."""

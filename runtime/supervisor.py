@@ -23,6 +23,7 @@ class Supervisor:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._signals = services.signals
         self._runs: dict[tuple[str, str], Run] = {}
         self._remembered: dict[tuple[str, str], Timer] = {}
         """When runs that are over are forgotten."""
@@ -30,6 +31,8 @@ class Supervisor:
         self._queue: deque[Future[None]] = deque()
         self.is_draining = False
         self._quiet: Future[None] | None = None
+        self._signals.gauges.update(runs_open=lambda: self.open_runs, runs_remembered=lambda: len(self._remembered),
+                                    calls_waiting=lambda: len(self._queue))
 
     @property
     def open_runs(self) -> int:
@@ -46,6 +49,7 @@ class Supervisor:
         key = (space.id, correlation_id)
         run = self._runs.get(key)
         if run is None:
+            self._signals.runs += 1
             cell = Cell(ContextKey(space.id, "run", correlation_id))
             run = self._runs[key] = Run(self._services, space, correlation_id, cell, self._bury)
         return run

@@ -36,6 +36,8 @@ class Automation:
         self.endpoint: str | None = slug if endpoint is True else endpoint or None
         self.events: list[str] = list(when.get("events") or ())
         self.schedules: list[str] = list(when.get("schedules") or ())
+        self.length = len(document.get("do") or ())
+        """Instructions of its own, branches counted as one."""
 
     def __repr__(self) -> str:
         return f"<Automation {self.full_slug}>"
