@@ -14,7 +14,7 @@ from store.errors import Conflict, Full, StoreError, Unavailable
 
 _MAGIC = b"SQLite format 3\0"
 _LOGGED = 2                     # byte 18: a part of the data may stand in a log beside the file
-_TABLES = frozenset(("events", "cells", "workspaces", "deliveries"))
+_TABLES = frozenset(("events", "workspaces", "deliveries"))
 
 
 def copy(folder: Path, target: Path, *, replace: bool = False) -> int:

@@ -12,6 +12,26 @@ _STEPS = (
     """
     CREATE TABLE forgotten (position INTEGER NOT NULL);
     INSERT INTO forgotten VALUES (0);
+    CREATE TABLE changes (
+        n            INTEGER PRIMARY KEY AUTOINCREMENT,
+        key          BLOB NOT NULL,
+        op           TEXT NOT NULL,
+        path         BLOB NOT NULL,
+        value        BLOB NOT NULL,
+        expires_at   INTEGER
+    );
+    CREATE TABLE documents (
+        key          BLOB NOT NULL UNIQUE,
+        n            INTEGER NOT NULL,
+        body         BLOB NOT NULL,
+        expires_at   INTEGER
+    );
+    CREATE INDEX documents_by_end ON documents (expires_at) WHERE expires_at IS NOT NULL;
+    INSERT INTO changes SELECT n, key, op, path, value, expires_at FROM cells ORDER BY n;
+    INSERT INTO sqlite_sequence SELECT 'changes', n FROM reserved WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence);
+    UPDATE sqlite_sequence SET seq = (SELECT n FROM reserved) WHERE name = 'changes';
+    DROP TABLE cells;
+    DROP TABLE reserved;
     CREATE TABLE items (
         collection   TEXT NOT NULL,
         id           TEXT NOT NULL,

@@ -5,12 +5,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-
-from store.documents import Operation, fold, is_fresh_start
-from store.embedded.celllog import Compacted
 from store.errors import Unavailable
-from store.records import App, Delivery, Item, Session, StoredContext, Tick, Topic, Wait, Workspace
+from store.records import App, Delivery, Item, Session, Tick, Topic, Wait, Workspace
 
 Question = Callable[[sqlite3.Connection], Any]
 
@@ -50,32 +46,6 @@ def _unreadable(failure: sqlite3.Error) -> Unavailable:
     return Unavailable(f"the store cannot be read: {failure}")
 
 
-def cells(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[StoredContext | None]:
-    """In the order of `keys`; nobody else holds a part of any of the documents."""
-    logs: dict[bytes, list[tuple[Any, ...]]] = {}
-    sql = f"SELECT key, op, path, value, expires_at FROM cells WHERE key IN ({', '.join('?' * len(keys))}) ORDER BY key, n"
-    for row in connection.execute(sql, keys):
-        logs.setdefault(row[0], []).append(row)
-    return [StoredContext(fold([row[1:4] for row in rows]), rows[-1][4]) if (rows := logs.get(key)) else None for key in keys]
-
-
-def compacted(connection: sqlite3.Connection, key: bytes) -> Compacted | None:
-    """What the log of `key` amounts to at this moment."""
-    rows = connection.execute("SELECT op, path, value, n FROM cells WHERE key = ? ORDER BY n", (key,)).fetchall()
-    if len(rows) < 2:
-        return None
-    operations = [Operation(*row[:3]) for row in rows]
-    snapshot = None if is_fresh_start(operations[-1]) else orjson.dumps(fold(operations))
-    return Compacted(key, rows[-1][3], snapshot)
-
-
-def ended_cells(connection: sqlite3.Connection, now: int, limit: int) -> list[bytes]:
-    rows = connection.execute(
-        "SELECT DISTINCT key FROM cells c WHERE expires_at <= ?1 AND ?1 >= "
-        "(SELECT expires_at FROM cells l WHERE l.key = c.key ORDER BY n DESC LIMIT 1) LIMIT ?2", (now, limit))
-    return [row[0] for row in rows]
-
-
 def ended_lives(connection: sqlite3.Connection, now: int) -> int:
     """How many logins and items there are whose end has come."""
     return connection.execute("SELECT (SELECT count(*) FROM sessions WHERE expires_at <= ?1) + "
@@ -83,7 +53,7 @@ def ended_lives(connection: sqlite3.Connection, now: int) -> int:
 
 
 def ping(connection: sqlite3.Connection) -> None:
-    connection.execute("SELECT n FROM reserved").fetchone()
+    connection.execute("SELECT position FROM forgotten").fetchone()
 
 
 def session(connection: sqlite3.Connection, id: str) -> Session | None:

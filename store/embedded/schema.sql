@@ -31,21 +31,23 @@ CREATE TABLE blocks (
 CREATE TABLE forgotten (position INTEGER NOT NULL);
 INSERT INTO forgotten VALUES (0);
 
--- A context document is the fold of its operations by `n`, which grows over all documents. The first one left after a
--- compaction replaces the whole (its path is empty). The last one says when the document ends.
-CREATE TABLE cells (
+-- A context document is what `documents` holds of it, as it was after row `n` of `changes`, and then the operations of later
+-- rows. The last one says when the document ends. Rows that are in `documents` go from the beginning of the log.
+CREATE TABLE changes (
+    n            INTEGER PRIMARY KEY AUTOINCREMENT,
     key          BLOB NOT NULL,
-    n            INTEGER NOT NULL,
     op           TEXT NOT NULL,
     path         BLOB NOT NULL,
     value        BLOB NOT NULL,
-    expires_at   INTEGER,
-    PRIMARY KEY (key, n)
-) WITHOUT ROWID;
-CREATE INDEX cells_by_end ON cells (expires_at) WHERE expires_at IS NOT NULL;
--- No `n` up to this one will be given again; it moves in large steps.
-CREATE TABLE reserved (n INTEGER NOT NULL);
-INSERT INTO reserved VALUES (0);
+    expires_at   INTEGER
+);
+CREATE TABLE documents (
+    key          BLOB NOT NULL UNIQUE,
+    n            INTEGER NOT NULL,
+    body         BLOB NOT NULL,
+    expires_at   INTEGER
+);
+CREATE INDEX documents_by_end ON documents (expires_at) WHERE expires_at IS NOT NULL;
 
 -- What is still to be done. `number` is the order of the commits; finding one by its id is the writer's memory.
 CREATE TABLE deliveries (

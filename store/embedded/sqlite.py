@@ -116,14 +116,15 @@ class SqliteStore:
         return [item for item in await self._ask(reader.items, collection, workspace_id) if not _is_over(item, now)]
 
     async def expire(self, now: int) -> int:
-        dropped = 0
-        while keys := await self._ask(documents.ended, now, _EXPIRED_AT_ONCE):
-            await self._writes.submit([CellEnded(key, now) for key in keys])
-            dropped += len(keys)
+        folded, changed = await self._ask(documents.ended, now)
+        places = self._writer.cells.places
+        keys = [key for key in folded if key not in places] + [key for key in changed if key in places]
+        for begin in range(0, len(keys), _EXPIRED_AT_ONCE):
+            await self._writes.submit([CellEnded(key, now) for key in keys[begin:begin + _EXPIRED_AT_ONCE]])
             self._is_room_due = True
         if others := await self._ask(reader.ended_lives, now):
             await self._writes.submit([LivesEnded(now)])
-        return dropped + others
+        return len(keys) + others
 
     async def forget_events(self, workspace_id: str, *, before_time: int | None = None, keep: int | None = None) -> int:
         found = None if keep is not None else Excess(0, 0)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from store.documents import cells_of
-from store.embedded.celllog import CellEnded, CellLog, Compacted
+from store.embedded.celllog import CellEnded, CellLog, Folded
 from store.embedded.definitions import Definitions, LivesEnded
 from store.embedded.eventlog import EventLog
 from store.embedded.folder import PAGE_BYTES
@@ -50,7 +50,7 @@ class Limit(NamedTuple):
     max_bytes: int
 
 
-Batch = Sequence[Fact | CellEnded | Compacted | LivesEnded | Forgotten | RoomReturned | Probe | Limit]
+Batch = Sequence[Fact | CellEnded | Folded | LivesEnded | Forgotten | RoomReturned | Probe | Limit]
 
 _PROBE_BYTES = 1 << 18         # what a call may well write; the little that still finds room says nothing
 
@@ -65,16 +65,16 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._events = EventLog(connection)
-        self._cells = CellLog(connection)
+        self.cells = CellLog(connection)
         self._deliveries = OpenFacts(connection, "deliveries", 6)
         self._waits = OpenFacts(connection, "waits", 5)
         self._definitions = Definitions(connection)
-        self._parts = (self._events, self._cells, self._deliveries, self._waits)
+        self._parts = (self._events, self.cells, self._deliveries, self._waits)
         self._take: dict[type, Callable[[Any], None]] = {
-            Event: self._events.add, Change: self._cells.add,
+            Event: self._events.add, Change: self.cells.add,
             Delivery: self._deliveries.add, Delivered: self._deliveries.end,
             Wait: self._waits.add, WaitEnded: self._waits.end,
-            CellEnded: self._cells.ended, Compacted: self._cells.compacted,
+            CellEnded: self.cells.ended, Folded: self.cells.folded,
             Tick: self._definitions.tick, Session: self._definitions.session, SessionEnded: self._definitions.session_ended,
             Item: self._definitions.item, ItemEnded: self._definitions.item_ended,
             LivesEnded: self._definitions.lives_ended,
@@ -86,7 +86,6 @@ class Writer:
         }
         self._is_stale = False
         self.head = self._events.position
-        self.heavy = self._cells.heavy
         self.bytes_since_checkpoint = 0
         self.is_checkpoint_due = False
         self.is_failing = False
@@ -119,6 +118,7 @@ class Writer:
             answers.append(before + 1 if events.position > before else 0)
         size = sum([part.flush() for part in self._parts])
         execute("COMMIT")
+        self.cells.committed()
         self.head = events.position
         self.bytes_since_checkpoint += size + _GROUP_BYTES
         return answers
@@ -135,7 +135,7 @@ class Writer:
         self._is_stale = False
 
     def _workspace_deleted(self, fact: WorkspaceDeleted) -> None:
-        self._cells.delete_between(*cells_of(fact.id))
+        self.cells.delete_between(*cells_of(fact.id))
         self._deliveries.delete_workspace(fact.id)
         self._waits.delete_workspace(fact.id)
         self._definitions.workspace_deleted(fact)

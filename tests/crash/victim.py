@@ -48,7 +48,7 @@ BEFORE: dict[str, Callable[[Sequence[Fact]], bool]] = {
 AFTER: dict[str, Callable[[Sequence[Fact]], bool]] = {
     "in-the-middle-of-a-delivery": _is_half_a_delivery, "after-commit": _any, "after-the-end-of-a-delivery": _ends_a_delivery}
 """This batch is durable, and nobody has been told."""
-STATEMENTS = {"in-a-transaction": re.compile("COMMIT"), "during-compaction": re.compile(r"DELETE FROM cells WHERE key = \S+ AND n < ")}
+STATEMENTS = {"in-a-transaction": re.compile("COMMIT"), "during-compaction": re.compile("INSERT INTO documents ")}
 """Statements of the embedded store, before which it happens."""
 EXPIRY, CHECKPOINT = "during-expiry", "during-checkpoint"
 EVERYWHERE = (*AFTER, *BEFORE, EXPIRY)
