@@ -13,6 +13,7 @@ from runtime.settings import RuntimeSettings
 _LOGIN_LIMITS = {"anonymous_login": 10, "prismeai_login": 5, "signup": 1, "password_reset": 1}
 _STRICT_LIMITS = {"webhooks_user": 30, "webhooks_workspace": 2000, "search_user": 20, "uploads": 50,
                   "create_workspace": 3, "import": 3}
+_STRICT_RATES = {"rate_limit_automations": 100, "rate_limit_emits": 30, "rate_limit_fetchs": 50, "rate_limit_repeats": 1000}
 
 
 class BadSettings(ValueError):
@@ -89,6 +90,8 @@ class Settings:
             raise BadSettings("\n".join(problems))
         given = frozenset(name for name, _ in _given(environment))
         _fill_addresses(values)
+        if values.get("rate_limits_profile") == "strict":
+            values = {**_STRICT_RATES, **values}
         own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         runtime = {f.name: values[f.name] for f in fields(RuntimeSettings) if f.name in values}
         return cls(**own, runtime=RuntimeSettings(**runtime), given=given)
@@ -133,7 +136,7 @@ class Settings:
     def _shown(self, variable: Variable) -> str:
         attribute = variable.name.lower()
         value = getattr(self, attribute) if hasattr(self, attribute) else getattr(self.runtime, attribute)
-        if variable.name.startswith("RATE_LIMIT_"):
+        if variable.name.startswith("RATE_LIMIT_") and hasattr(self, attribute):
             value = self.rate_limit(attribute.removeprefix("rate_limit_"))
         if variable.read is milliseconds:
             value = round(value * 1000)

@@ -51,6 +51,14 @@ def seconds(value: str) -> float:
     return number
 
 
+def per_second(value: str) -> float:
+    try:
+        number = seconds(value)
+    except Unreadable:
+        raise Unreadable("a number a second, 0 or more") from None
+    return int(number) if number == int(number) else number
+
+
 def milliseconds(value: str) -> float:
     try:
         return seconds(value) / 1000
@@ -183,6 +191,17 @@ VARIABLES = (
     _V("WORKSPACE_MAX_CONCURRENT_RUNS", _positive, "the same for one workspace"),
     _V("RUN_MAX_INSTRUCTIONS", _positive, "instructions one run may take"),
     _V("RUN_LEASE_SECONDS", seconds, "a node that is silent for so long is taken for dead, and others take over what it had begun"),
+
+    _V("RATE_LIMIT_DISABLED", yes_no, "yes: nothing inside runs is ever slowed down"),
+    _V("RATE_LIMIT_SCOPE", one_of("node", "cluster"), "cluster: the rates are those of all nodes together, each has its share"),
+    _V("RATE_LIMIT_AUTOMATIONS", per_second, "automations a second a workspace may start before they are slowed down; 0: any number"),
+    _V("RATE_LIMIT_AUTOMATIONS_BURST", _positive, "automations it may start at once"),
+    _V("RATE_LIMIT_EMITS", per_second, "the same for emitted events"),
+    _V("RATE_LIMIT_EMITS_BURST", _positive, "events it may emit at once"),
+    _V("RATE_LIMIT_FETCHS", per_second, "the same for requests sent by fetch"),
+    _V("RATE_LIMIT_FETCHS_BURST", _positive, "requests it may send at once"),
+    _V("RATE_LIMIT_REPEATS", per_second, "the same for the iterations of repeat"),
+    _V("RATE_LIMIT_REPEATS_BURST", _positive, "iterations it may take at once"),
 
     _V("BROKER_EMIT_MAXLEN", size, "largest event"),
     _V("BROKER_EMIT_EXECUTED_AUTOMATION_MAXLEN", size, "largest executed event before it loses payload and output"),

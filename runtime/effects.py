@@ -109,6 +109,8 @@ class Effects:
         payload: dict[str, Any] = {"slug": self.automation.full_slug, "trigger": self.trigger, "payload": self._shown_arguments(),
                                    "output": None if value is UNDEFINED else value, "duration": now - self.started_at,
                                    "startedAt": iso(self.started_at), "break": broke, "status": "success"}
+        if self.throttle is not None and self.throttle.waited_ms:
+            payload["throttled"] = round(self.throttle.waited_ms)
         if error is not None:
             payload.update(status="error", output=None, error=error.body())
         source = self.source()

@@ -14,6 +14,7 @@ from runtime.fields import READERS
 from runtime.instructions.step import Break, Outcome
 from runtime.language.automation import Automation
 from runtime.redaction import collect
+from runtime.throttles import AUTOMATIONS, Throttle
 from runtime.values import UNDEFINED, copy
 from runtime.writing import Writing
 from store.changes import Unapplicable, apply
@@ -34,7 +35,7 @@ class Frame(Writing, Effects):
     """The scope of the automation's expressions and the door of its steps. See `runtime.instructions.step.Frame`."""
 
     __slots__ = ("run", "automation", "instance", "locals", "arguments", "view", "origin", "socket", "trigger", "depth", "delivery_id",
-                 "value", "ahead", "started_at", "settings", "clock", "locale", "timezone", "_borrowed", "_weight", "_source")
+                 "value", "ahead", "throttle", "started_at", "settings", "clock", "locale", "timezone", "_borrowed", "_weight", "_source")
 
     def __init__(self, run: Run, automation: Automation, arguments: dict[str, Any], view: View, origin: Origin, socket: Cell,
                  trigger: dict[str, Any], depth: int, delivery_id: str | None = None) -> None:
@@ -53,6 +54,7 @@ class Frame(Writing, Effects):
         self.delivery_id = delivery_id
         self.value: Any = UNDEFINED
         self.ahead: list[Any] = _NOTHING
+        self.throttle = None if run.limits is None else Throttle(run, run.limits)
         self.settings = settings
         self.clock = services.clock
         self.locale = settings.default_locale
@@ -64,8 +66,12 @@ class Frame(Writing, Effects):
 
     # --- an invocation from beginning to end --------------------------------------------------------
 
-    def begin(self) -> Any:
+    def begin(self, *, is_its_turn: bool = False) -> Any:
         """Run the automation: its value, a `Break` that goes on to the caller, or an awaitable of either."""
+        if self.throttle is not None and not is_its_turn:
+            turn = self.throttle.turn(AUTOMATIONS)
+            if turn is not None:
+                return self._after(turn)
         try:
             self._admit()
             spans = self.run.services.signals.spans
@@ -117,12 +123,12 @@ class Frame(Writing, Effects):
         trigger = {"type": "automation", "value": self.automation.full_slug}
         frame = Frame(self.run, automation, arguments, self.view, self.origin, self.socket, trigger, self.depth + 1, self.delivery_id)
         if self.run.spend(1):
-            return frame._after_rest()
+            return frame._after(self.rest(), is_its_turn=False)
         return frame.begin()
 
-    async def _after_rest(self) -> Any:
-        await self.rest()
-        result = self.begin()
+    async def _after(self, pause: Awaitable[None], *, is_its_turn: bool = True) -> Any:
+        await pause
+        result = self.begin(is_its_turn=is_its_turn)
         return await result if hasattr(result, "__await__") else result
 
     def branch(self) -> Frame:

@@ -55,6 +55,8 @@ class Membership:
         self._waker: Future[None] | None = None
         self._is_fenced = False
         self._is_in = False
+        self.live_nodes = 1
+        """With this one, as of the last beat."""
 
     async def join(self) -> None:
         """Under a name of its own; what the others do is kept until `proceed`."""
@@ -106,6 +108,7 @@ class Membership:
                 raise Fenced("a write was refused")
             beats = await self._cluster.beat()
             self._heard_of_store = self._clock.monotonic()
+            self.live_nodes = 1 + len(beats)
             for id in list(self._silent(beats)):
                 await self._take_over(id)
         except Fenced:

@@ -45,6 +45,7 @@ class Node:
         """See everything that was acknowledged on any node before. Raises `TooBusy` while that cannot be."""
         services.cells.on_renewed = self._renewed
         bus.on_fenced = self._membership.fenced
+        services.throttles.live_nodes = lambda: self._membership.live_nodes
         bus.catch_up = self.catch_up
 
     @property

@@ -86,7 +86,7 @@ class Run(Actor):
     """Frames wait for the run; the run never waits for a frame."""
 
     __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
-                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "waiting",
+                 "limits", "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "waiting",
                  "has_lost", "_deliveries")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
@@ -94,6 +94,7 @@ class Run(Actor):
         self.services = services
         self.space = space
         self.correlation_id = correlation_id
+        self.limits = services.throttles.of(space)
         self.cell = cell
         self.redactor: Redactor | None = space.workspace.redactor()
         self.open = 0

@@ -15,6 +15,7 @@ from runtime.ownership import Ownership
 from runtime.rates import SlidingWindow
 from runtime.settings import RuntimeSettings
 from runtime.signals import Signals
+from runtime.throttles import Throttles
 from runtime.values import decode
 from runtime.workspace import Workspace
 from store.protocol import Store
@@ -41,9 +42,11 @@ class Services:
     ownership: Ownership | None = None
     """Which runs are this node's; None where it is the only one."""
     signals: Signals = field(init=False)
+    throttles: Throttles = field(init=False)
 
     def __post_init__(self) -> None:
         self.signals = self.bus.signals
+        self.throttles = Throttles(self.settings, self.clock)
 
     async def identify(self, workspace: Workspace, session_id: str, user_id: str | None) -> Identity:
         """Who a session belongs to: the user of a known login; else the given user, or the session itself."""

@@ -36,6 +36,16 @@ class RuntimeSettings:
     workspace_max_concurrent_runs: int = 200
     run_lease_seconds: float = 10
     run_max_instructions: int = 20_000_000
+    rate_limit_disabled: bool = False
+    rate_limit_scope: str = "node"
+    rate_limit_automations: float = 0
+    rate_limit_automations_burst: int = 400
+    rate_limit_emits: float = 0
+    rate_limit_emits_burst: int = 100
+    rate_limit_fetchs: float = 0
+    rate_limit_fetchs_burst: int = 200
+    rate_limit_repeats: float = 0
+    rate_limit_repeats_burst: int = 4000
     schedules_maximum_occurrence_pattern: str = "*/15 * * * *"
     schedules_concurrency: int = 15
     schedules_catchup_seconds: float = 900

@@ -9,6 +9,7 @@ from runtime.contexts import Cell, Cells
 from runtime.envelope import LiveEvent, told
 from runtime.feed import Feed
 from runtime.settings import RuntimeSettings
+from runtime.throttles import Limits
 from runtime.values import copy
 from runtime.waits import Waits
 from runtime.workspace import Instance, Workspace
@@ -37,6 +38,8 @@ class Space:
         """What was handed to the store last: when that is done, everything before it is."""
         self.queued = 0
         """Events whose automations start as soon as it is open."""
+        self.limits: Limits | None = None
+        """How fast its runs may work; see `runtime.throttles`."""
         self._openings = 0
         self._outdated: set[str] = set()
         """Instances whose definition changed while what runs had set in their `config` was loaded."""

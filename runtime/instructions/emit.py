@@ -7,6 +7,8 @@ from typing import Any
 from runtime.errors import InvalidEvent
 from runtime.instructions.body import as_map, required
 from runtime.instructions.step import At, Frame, Outcome, Step
+from runtime.instructions.turns import after
+from runtime.throttles import EMITS
 from runtime.values import UNDEFINED
 
 
@@ -16,7 +18,9 @@ def build(body: Any, at: At, c: Any) -> Step:
     payload, target, options = c.value(body.get("payload")), c.value(body.get("target")), c.value(body.get("options"))
     store = c.output(body) if body.get("output") is not None else None
 
-    def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
+    def run(frame: Frame, is_its_turn: bool = False) -> Outcome | Awaitable[Outcome]:
+        if frame.throttle is not None and not is_its_turn and (turn := frame.throttle.turn(EMITS)) is not None:
+            return after(turn, run, frame, True)
         name, data = event(frame), payload(frame)
         if not isinstance(name, str):
             raise InvalidEvent("The name of an event must be a text", {"event": None if name is UNDEFINED else name})

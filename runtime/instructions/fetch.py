@@ -14,6 +14,7 @@ from runtime.outbound import Reply, Request, basic_authorization, bodies, normal
 from runtime.outbound.signing import AwsCredentials, sign
 from runtime.outbound.streams import EventStream
 from runtime.redaction import REDACTED, Redactor
+from runtime.throttles import EMITS, FETCHS
 from runtime.values import UNDEFINED, encode
 
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
@@ -32,6 +33,8 @@ def build(body: Any, at: At, c: Any) -> Step:
 
 
 async def _fetch(frame: Frame, parameters: dict[str, Any], store: Store) -> None:
+    if frame.throttle is not None and (turn := frame.throttle.turn(FETCHS)) is not None:
+        await turn
     revealed, masks = await _with_secrets(frame, parameters)
     request = prepare(frame, revealed, shown=parameters["url"] if masks and "url" in parameters else "")
     await frame.leave()
@@ -144,11 +147,17 @@ async def _emit_items(frame: Frame, stream: EventStream, options: dict[str, Any]
     try:
         async with aclosing(paced(stream, seconds, frame.clock)) as items:
             async for item in items:
-                await frame.emit(event, item, target, rules)
+                await _emit(frame, event, item, target, rules)
         if options.get("endChunk") is not None:
-            await frame.emit(event, stream.item(options["endChunk"]), target, rules)
+            await _emit(frame, event, stream.item(options["endChunk"]), target, rules)
     finally:
         await stream.close()
+
+
+async def _emit(frame: Frame, event: str, item: dict[str, Any], target: Any, rules: Any) -> None:
+    if frame.throttle is not None and (turn := frame.throttle.turn(EMITS)) is not None:
+        await turn
+    await frame.emit(event, item, target, rules)
 
 
 async def _with_secrets(frame: Frame, parameters: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

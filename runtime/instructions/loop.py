@@ -9,7 +9,9 @@ from runtime.expressions import to_number, truthy
 from runtime.instructions import parallel
 from runtime.instructions.body import as_map
 from runtime.instructions.step import At, Break, Frame, Outcome, Step
+from runtime.instructions.turns import after
 from runtime.outbound.streams import EventStream
+from runtime.throttles import REPEATS
 from runtime.values import UNDEFINED
 
 Ends = Callable[[Frame], bool]
@@ -74,8 +76,10 @@ def _items(items: Any, most: int | None, has_list: bool) -> Iterator[Any]:
 def iterate(frame: Frame, items: Iterator[Any], block: Step, ends: Ends | None, weight: int,
             index: int = 0) -> Outcome | Awaitable[Outcome]:
     """Iterations as long as nothing waits and it is nobody else's turn; the rest in a coroutine."""
-    variables = frame.locals
+    variables, throttle = frame.locals, frame.throttle
     for item in items:
+        if throttle is not None and (turn := throttle.turn(REPEATS)) is not None:
+            return _later(frame, after(turn, _iteration, frame, item, index, block), items, block, ends, weight, index + 1)
         variables["item"] = item
         if type(item) in _SHARED:
             frame.borrow("item")
@@ -95,26 +99,32 @@ def iterate(frame: Frame, items: Iterator[Any], block: Step, ends: Ends | None, 
     return None
 
 
+def _iteration(frame: Frame, item: Any, index: int, block: Step) -> Outcome | Awaitable[Outcome]:
+    frame.locals["item"] = item
+    if type(item) in _SHARED:
+        frame.borrow("item")
+    frame.locals["$index"] = index
+    return block(frame)
+
+
 async def _later(frame: Frame, pending: Awaitable[Outcome], items: Iterator[Any], block: Step, ends: Ends | None, weight: int,
                  index: int) -> Outcome:
     """Goes on from an iteration that waits; every further one that waits is awaited here, so the stack never grows."""
-    variables = frame.locals
+    throttle = frame.throttle
     outcome = await pending
     while outcome is None and not (ends is not None and ends(frame)):
         item = next(items, UNDEFINED)
         if item is UNDEFINED:
             break
-        variables["item"] = item
-        if type(item) in _SHARED:
-            frame.borrow("item")
-        variables["$index"] = index
+        if throttle is not None and (turn := throttle.turn(REPEATS)) is not None:
+            await turn
+        outcome = _iteration(frame, item, index, block)
         index += 1
-        outcome = block(frame)
         if outcome is not None and type(outcome) is not Break:
             outcome = await outcome
         if frame.spend(weight):
             await frame.rest()
-    variables.pop("item", None)
+    frame.locals.pop("item", None)
     return None if outcome is not None and outcome.scope == "repeat" else outcome
 
 
@@ -146,6 +156,8 @@ async def batches(frame: Frame, items: list[Any], batch: Any, block: Step, ends:
 
 def _in_turn(frame: Frame, item: Any, index: int, block: Step) -> Outcome | Awaitable[Outcome]:
     frame.scoped({"item": item, "$index": index})
+    if frame.throttle is not None and (turn := frame.throttle.turn(REPEATS)) is not None:
+        return after(turn, block, frame)
     return block(frame)
 
 
@@ -154,6 +166,8 @@ async def stream(frame: Frame, source: EventStream, block: Step) -> Outcome:
     index = 0
     outcome: Outcome = None
     async for item in source:
+        if frame.throttle is not None and (turn := frame.throttle.turn(REPEATS)) is not None:
+            await turn
         frame.locals["item"] = item
         frame.locals["$index"] = index
         index += 1

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.ids import Ids
     from runtime.outbound import Outbound
     from runtime.settings import RuntimeSettings
+    from runtime.throttles import Throttle
 
 At = tuple[str | int, ...]
 """Place of an instruction in its automation: `("do", 0, "repeat", "do", 2)`."""
@@ -47,6 +48,8 @@ class Frame(Protocol):
     """Values of an instruction that were computed before it started."""
     locale: str
     timezone: str
+    throttle: Throttle | None
+    """Where the workspace may work only so fast: what a step asks for its turn."""
 
     @property
     def settings(self) -> RuntimeSettings: ...
