@@ -85,8 +85,8 @@ class Interrupted(NamedTuple):
 class Run(Actor):
     """Frames wait for the run; the run never waits for a frame."""
 
-    __slots__ = ("services", "space", "correlation_id", "cell", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
-                 "limits", "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "waiting",
+    __slots__ = ("services", "space", "correlation_id", "cell", "limits", "redactor", "open", "_drafts", "_facts", "_views", "_nobody",
+                 "_sockets", "_tasks", "_slice", "_spent", "_bury", "rev", "_last_commit", "untold", "is_resumed", "is_abandoned", "waiting",
                  "has_lost", "_deliveries")
 
     def __init__(self, services: Services, space: Space, correlation_id: str, cell: Cell, bury: Callable[[Run], None]) -> None:
