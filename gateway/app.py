@@ -121,7 +121,7 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
     """Open the store, unless one is given, and put a node together; it listens only after `listen`. `url` is where other nodes
     reach it, if not where the settings say."""
     clock, ids = clock or SystemClock(), ids or RandomIds()
-    opened = store or await stores.open(settings.storage_url, durability=settings.storage_durability)
+    opened = store or await stores.open(settings.storage_url, durability=settings.storage_durability, expire_by_index=True)
     sessions = Sessions(opened, clock, ids, max_age_seconds=settings.access_tokens_max_age)
     auth = Auth(settings, keys, sessions, clock)
     host = socket.gethostname()

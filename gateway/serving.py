@@ -33,7 +33,7 @@ async def serve(settings: Settings, root: Path | None, link: Link | None = None)
     stop = asyncio.Event()
     _on_signals(stop.set)
     try:
-        opened = await stores.open(settings.storage_url, durability=settings.storage_durability)
+        opened = await stores.open(settings.storage_url, durability=settings.storage_durability, expire_by_index=True)
     except StoreError as error:
         return _problem(f"the store cannot be opened: {error}")
     door = url = None
@@ -83,7 +83,7 @@ async def serve_together(settings: Settings, root: Path | None, count: int, envi
         crew = Crew(environment, SystemClock(), port=number, folder=root)
         _on_signals(crew.end)
         try:
-            opened = await stores.open(settings.storage_url, durability=settings.storage_durability)
+            opened = await stores.open(settings.storage_url, durability=settings.storage_durability, expire_by_index=True)
             try:
                 await _keys(settings, opened)
             finally:
