@@ -11,9 +11,10 @@ from aiohttp import hdrs, web
 from gateway.limits import Proxies
 from gateway.passing import CALLER
 from gateway.tokens import ACCESS, Tokens, access_session_id
-from runtime.calls import ADMIN, NOBODY, Identity, Origin
+from runtime.calls import ADMIN, NOBODY, Identity, Origin, Presented
 from runtime.clock import Clock
 from runtime.errors import Forbidden, Unauthenticated
+from runtime.permissions.decisions import role_of
 from runtime.sessions import Sessions, facts
 from store.records import Session
 
@@ -102,9 +103,9 @@ class Auth:
         if not found.identity.is_login and found.workspace_id != _workspace_of(request):
             found = found._replace(identity=NOBODY)      # a session that an automation chose means something in its workspace only
         if API_KEY_HEADER in headers:
-            found = found._replace(api_key=headers[API_KEY_HEADER])
+            found = self._with_key(found, headers[API_KEY_HEADER])
         if required and found.identity.user_id is None:
-            raise Unauthenticated("Credentials are required" if not found.is_ours and found.identity is NOBODY else "The credentials are no longer valid")
+            raise Unauthenticated("Credentials are required" if not found.is_ours else "The credentials are no longer valid")
         return found
 
     async def identify(self, token: str) -> Credentials:
@@ -159,8 +160,7 @@ class Auth:
 
     def role_in(self, workspace: Workspace, identity: Identity) -> str | None:
         """The caller's role in a workspace; None for those who have none."""
-        is_owner = identity.is_login and identity.user_id is not None and identity.user_id in (workspace.owner, ADMIN.user_id)
-        return OWNER if is_owner else None
+        return role_of(workspace, identity)
 
     def member(self, workspace: Workspace, identity: Identity) -> Identity:
         """The same caller with the role filled in."""
@@ -174,6 +174,14 @@ class Auth:
     def csrf_token(self, session_id: str) -> str:
         """What a page must send along with its cookie."""
         return hmac.new(self._csrf_key, session_id.encode(), hashlib.sha256).hexdigest()
+
+    def _with_key(self, found: Credentials, key: str) -> Credentials:
+        """A run that calls names the key of its workspace in a token; everybody else sends the key."""
+        claims = self.tokens.read(key) if key.count(".") == 2 and len(key) <= _LONGEST_TOKEN else None
+        presented = Presented(key)
+        if claims is not None and "apiKey" in claims and claims["exp"] * 1000 > self._clock.now():
+            presented = Presented(workspace_id=claims["workspaceId"], name=claims["apiKey"])
+        return found._replace(api_key=key, identity=replace(found.identity, api_key=presented))
 
     async def _by_cookie(self, request: web.Request) -> Credentials:
         token = request.cookies.get(COOKIE)
@@ -200,7 +208,7 @@ class Auth:
             return _EXPIRED
         if "correlationId" in claims:
             return await self._of_run(claims)
-        session = await self._sessions.find(claims["prismeaiSessionId"])
+        session = await self._sessions.find(claims.get("prismeaiSessionId") or "")
         return self._remember(digest, session, expires_at) if session is not None else _EXPIRED
 
     async def _of_run(self, claims: dict[str, Any]) -> Credentials:

@@ -1,4 +1,4 @@
-"""Who may read an event: the rules of a new workspace, as a condition for searches and as a test for live delivery.
+"""Who may read an event: the rules of a new workspace and those of its own, as a condition for searches and as a test for live delivery.
 
 Both forms say the same; `readable` goes into queries, `may_read` is what an open socket asks for every event.
 """
@@ -8,7 +8,7 @@ from typing import Any as Anything
 from typing import NamedTuple
 
 from runtime.native import CONTEXTS_UPDATED, EMIT_TOPIC
-from store.query import NOTHING, All, Any, Condition, Is, Not, Prefix, as_text
+from store.query import NOTHING, All, Any, Condition, Is, Not, Predicate, Prefix, as_text
 
 OWNER, EDITOR = "owner", "editor"
 
@@ -17,6 +17,14 @@ _TYPE = ("type",)
 _IS_CONTEXT_UPDATE = Is(_TYPE, (CONTEXTS_UPDATED,))
 _IS_CUSTOM = Is(("source", "serviceTopic"), (EMIT_TOPIC,))
 _IS_EXCLUSIVE = Is(("target", "exclusive"), ("true",))
+
+
+class Bound(NamedTuple):
+    """A rule of the workspace about reading events, as it is for one reader. `holds` says what `condition` says."""
+
+    allows: bool
+    condition: Condition
+    holds: Predicate
 
 
 class Reader(NamedTuple):
@@ -28,15 +36,24 @@ class Reader(NamedTuple):
     topics: frozenset[str] = frozenset()
     sees_context_updates: bool = False
     """Operators may open `runtime.contexts.updated` to owners, for debugging."""
+    rules: tuple[Bound, ...] = ()
+    """The last one that holds decides; where none does, it is as in a new workspace."""
 
 
 def readable(reader: Reader) -> Condition:
     """What holds for exactly the events this reader may read."""
-    match reader.role:
-        case "owner":
-            return All(()) if reader.sees_context_updates else Not(_IS_CONTEXT_UPDATE)
-        case "editor":
-            return All((Not(_IS_CONTEXT_UPDATE), Not(Prefix(_TYPE, _API_KEYS))))
+    if reader.role == OWNER:
+        return All(()) if reader.sees_context_updates else Not(_IS_CONTEXT_UPDATE)
+    found = _readable_at_first(reader)
+    for rule in reader.rules:
+        found = Any((found, rule.condition)) if rule.allows else All((found, Not(rule.condition)))
+    return NOTHING if found is NOTHING else All((Not(_IS_CONTEXT_UPDATE), found))
+
+
+def _readable_at_first(reader: Reader) -> Condition:
+    """In a new workspace, by anybody but its owner."""
+    if reader.role == EDITOR:
+        return Not(Prefix(_TYPE, _API_KEYS))
     own: list[Condition] = []
     granted: list[Condition] = []
     if reader.session_id:
@@ -51,7 +68,7 @@ def readable(reader: Reader) -> Condition:
         return NOTHING
     if own:
         granted.append(All((_IS_CUSTOM, Any(tuple(own)), Not(_IS_EXCLUSIVE))))
-    return All((Not(_IS_CONTEXT_UPDATE), Any(tuple(granted))))
+    return Any(tuple(granted))
 
 
 def may_read(event: dict[str, Anything], reader: Reader) -> bool:
@@ -61,6 +78,9 @@ def may_read(event: dict[str, Anything], reader: Reader) -> bool:
         return kind != CONTEXTS_UPDATED or reader.sees_context_updates
     if kind == CONTEXTS_UPDATED:
         return False
+    for rule in reversed(reader.rules):
+        if rule.holds(event, b""):
+            return rule.allows
     if reader.role == EDITOR:
         return not (as_text(kind) or "").startswith(_API_KEYS)
     target = event.get("target")

@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
+class Presented(NamedTuple):
+    """An API key as a call brings it: the key itself, or, from a run of the workspace, its name."""
+
+    secret: str = ""
+    workspace_id: str = ""
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who is calling. Without credentials there is neither a user nor a session."""
@@ -20,6 +28,8 @@ class Identity:
     """In the workspace that is called: owner, editor, a custom one, or None for everybody else."""
     is_login: bool = True
     """False for a session that an automation chose by name."""
+    api_key: Presented | None = field(default=None, repr=False)
+    """What a workspace may allow beside, to whoever brings this key of it."""
 
 
 NOBODY = Identity()

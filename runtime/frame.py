@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from runtime.expressions import CONTEXTS
 from runtime.fields import READERS
 from runtime.instructions.step import Break, Outcome
 from runtime.language.automation import Automation
+from runtime.permissions.decisions import may_execute
 from runtime.redaction import collect
 from runtime.throttles import AUTOMATIONS, Throttle
 from runtime.values import UNDEFINED, copy
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 
 _NOTHING: list[Any] = []
-_AUTHORS = frozenset(("owner", "editor"))
-"""Roles that may run whatever the workspace holds; nobody else is allowed any `authorizations.action` yet."""
 _LEFT = Break("all", is_from_callee=True)
 """How a callee that broke with scope `all` ends for its caller, which evaluates its own output."""
 
@@ -97,14 +97,24 @@ class Frame(Writing, Effects):
 
     def _admit(self) -> None:
         automation, limit = self.automation, self.settings.maximum_successive_calls
-        if automation.action and self.view.identity.role not in _AUTHORS and self.trigger["type"] != "schedule":
-            raise Forbidden(f"You are not allowed to run {automation.full_slug}", {"automation": automation.full_slug, "action": automation.action})
+        if automation.action and self.trigger["type"] != "schedule":
+            self._authorize(automation)
         if automation.secrets is not None:
             self.hide(collect(automation.secrets, self.arguments))
         if automation.validator is not None:
             automation.validator.check(self.arguments)
         if self.depth > limit + 1:
             raise TooManyCalls("Reached maximum number of nested calls", {"limit": limit})
+
+    def _authorize(self, automation: Automation) -> None:
+        """Only those run it whom the rules allow to, whoever calls it for them."""
+        identity = self.view.identity
+        if self.origin.identity.api_key is not None:
+            identity = replace(identity, api_key=self.origin.identity.api_key)
+        decision = may_execute(self.workspace, identity, automation, self.space.topics_of(identity.user_id))
+        if not decision.is_allowed:
+            raise Forbidden(decision.reason or f"You are not allowed to run {automation.full_slug}",
+                            {"automation": automation.full_slug, "action": automation.action})
 
     def _finish(self, outcome: Outcome) -> Any:
         """Evaluate the output: as it is now, whatever its caller does before it looks. `break` with scope `all` also ends the caller."""

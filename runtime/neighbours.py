@@ -22,6 +22,7 @@ from store.records import (
     Event,
     Fact,
     Item,
+    ItemEnded,
     RunHeld,
     SessionEnded,
     Topic,
@@ -113,7 +114,10 @@ class Neighbours:
                 case SessionEnded(id):
                     for listener in self._on_session_end:
                         listener(id)
+                case ItemEnded():
+                    self._catalog.sharing.hear(fact)
                 case Item():
+                    self._catalog.sharing.hear(fact)
                     for hear in self._on_item:
                         hear(fact)
                 case Workspace() | WorkspaceDeleted() | App() | AppDeleted():

@@ -12,6 +12,7 @@ from runtime.events import Bus
 from runtime.ids import Ids
 from runtime.outbound import Outbound
 from runtime.ownership import Ownership
+from runtime.permissions.decisions import role_of
 from runtime.rates import SlidingWindow
 from runtime.settings import RuntimeSettings
 from runtime.signals import Signals
@@ -56,5 +57,5 @@ class Services:
         if login is None:
             return Identity(user_id or session_id, session_id, is_login=False)
         body = decode(login.body)
-        role = "owner" if login.user_id == workspace.owner else None
-        return Identity(login.user_id, session_id, login.expires_at, body.get("email"), body.get("authData"), role)
+        identity = Identity(login.user_id, session_id, login.expires_at, body.get("email"), body.get("authData"))
+        return replace(identity, role=role_of(workspace, identity))

@@ -9,6 +9,8 @@ from urllib.parse import quote
 from runtime.configuration import resolve_config
 from runtime.contexts import Cell
 from runtime.language.automation import Automation
+from runtime.permissions.rules import Rules
+from runtime.permissions.shares import Shares
 from runtime.redaction import Redactor, collect, secret_fields
 from runtime.settings import RuntimeSettings
 from runtime.triggers import TriggerIndex
@@ -81,6 +83,8 @@ class Workspace:
         self.name: str = definition.get("name") or slug
         self.root = root
         self.settings = settings
+        self.shares = Shares()
+        """Of the workspace, whatever its revision: see `runtime.catalog.shelf`."""
         self.instances: dict[str, Instance] = {}
         self._list(root)
         self.triggers = TriggerIndex(self.instances.values())
@@ -92,6 +96,11 @@ class Workspace:
         root = Instance(id, "", definition, config, settings)
         _install(root, find_app, settings, (), definition.get("id") or id)
         return cls(id, slug, owner, revision, definition, root, settings)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Who may do what, as its definition says."""
+        return Rules(self.definition.get("security"))
 
     @property
     def automations(self) -> dict[str, Automation]:

@@ -8,6 +8,7 @@ from runtime.catalog import publications
 from runtime.catalog.definitions import Definition, Revision, from_fact
 from runtime.catalog.publications import Publication
 from runtime.errors import NotFound
+from runtime.permissions.shares import Sharing
 from runtime.settings import RuntimeSettings
 from runtime.workspace import Workspace
 from store.protocol import Store
@@ -30,6 +31,7 @@ class Shelf:
     def __init__(self, store: Store, settings: RuntimeSettings) -> None:
         self._store = store
         self._settings = settings
+        self.sharing = Sharing(store)
         self._revisions: dict[str, Revision] = {}
         self._live: dict[str, Workspace] = {}
         self._ids_by_slug: dict[str, str] = {}
@@ -45,11 +47,15 @@ class Shelf:
         self._apps = {fact.slug: publications.from_fact(fact) for fact in await self._store.apps()}
         self._revisions = {fact.id: from_fact(fact) for fact in await self._store.workspaces()}
         self._ids_by_slug = {revision.slug: id for id, revision in self._revisions.items()}
+        await self.sharing.load(self._revisions)
         self._live = {id: self._build(revision) for id, revision in self._revisions.items()}
+        for live in self._live.values():
+            live.shares = self.sharing.of(live.id)
 
     async def reload(self) -> None:
         """Take over what was stored by others since then, as if it was heard now."""
         apps, workspaces = await self._store.apps(), await self._store.workspaces()
+        await self.sharing.load([fact.id for fact in workspaces])
         for slug in self._apps.keys() - {fact.slug for fact in apps}:
             self.hear(AppDeleted(slug))
         for id in self._revisions.keys() - {fact.id for fact in workspaces}:
@@ -134,6 +140,7 @@ class Shelf:
 
     def _put_away(self, id: str) -> None:
         old = self._revisions.pop(id, None)
+        self.sharing.forget(id)
         if old is not None:
             if self._ids_by_slug.get(old.slug) == id:
                 del self._ids_by_slug[old.slug]
@@ -170,6 +177,7 @@ class Shelf:
     def _put_live(self, id: str, after: Workspace | None) -> None:
         before = self._live.pop(id, None) if after is None else self._live.get(id)
         if after is not None:
+            after.shares = self.sharing.of(id)
             self._live[id] = after
         for listener in self._listeners:
             listener(before, after)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.access import Reader, may_read, readable
+from runtime.access import Bound, Reader, may_read, readable
 from runtime.values import encode
-from store.query import predicate
+from store.query import All, Condition, Is, Prefix, predicate
 
 CUSTOM = "topic:runtime:emit"
 ALICE = Reader("alice", "s1")
@@ -60,7 +60,16 @@ def test_the_rules_of_a_new_workspace(reader, event, is_read):
 
 words = st.sampled_from(["alice", "bob", "s1", "s2", "room", "hall", "1", "true", ""])
 names = st.none() | words
-readers = st.builds(Reader, names, names, st.sampled_from([None, "owner", "editor", "guest"]), st.frozensets(words, max_size=3), st.booleans())
+
+
+def bound(allows: bool, condition: Condition) -> Bound:
+    return Bound(allows, condition, predicate(condition))
+
+
+rules = st.lists(st.builds(bound, st.booleans(), st.sampled_from([
+    All(()), Is(("type",), ("note",)), Prefix(("type",), "apikeys"), Is(("source", "userId"), ("bob",)), Is(("type",), ("runtime.contexts.updated",))])),
+    max_size=3).map(tuple)
+readers = st.builds(Reader, names, names, st.sampled_from([None, "owner", "editor", "guest"]), st.frozensets(words, max_size=3), st.booleans(), rules)
 values = names | st.integers(0, 1) | st.booleans()
 events = st.fixed_dictionaries(
     {"type": st.sampled_from(["note", "error", "apikeys.created", "apikeys", "runtime.contexts.updated", "runtime.automations.executed"]),
