@@ -5,24 +5,27 @@ import asyncio
 import logging
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 import store as stores
-from gateway import access_tokens, apps, automations, events, health, logins, middleware, webhooks, workspaces
+from gateway import metrics, openapi, access_tokens, apps, automations, events, health, logins, middleware, pages, secrets, versions, webhooks, workspaces
 from gateway.auth import Auth
 from gateway.config import Settings
 from gateway.cors import Cors
 from gateway.feed.open_feeds import OpenFeeds
 from gateway.keys import Keys
 from gateway.limits import Door
+from gateway.metrics import Requests
+from gateway.operators import Operators
 from gateway.passing import Passing
 from runtime.clock import Clock, SystemClock
 from runtime.engine import Engine
 from runtime.ids import Ids, RandomIds
 from runtime.outbound import Outbound
 from runtime.retention import Retention
+from runtime.secrets import Vault
 from runtime.sessions import Sessions
 from store.errors import StoreError
 from store.protocol import Store
@@ -46,6 +49,8 @@ class Gateway:
     clock: Clock
     ids: Ids
     passing: Passing
+    operators: Operators
+    requests: Requests = field(default_factory=Requests)
     is_draining: bool = False
 
 
@@ -128,6 +133,7 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
     member = Member(ids.uuid(), url or settings.node_address(host), host, os.getpid()) if opened.cluster is not None else None
     engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
                     mint_token=auth.mint_internal, member=member)
+    engine.catalog.secrets.unlock(Vault(keys.secrets, ids))
     engine.on_session_end(sessions.ended)
     passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None,
                       owner=opened.cluster.owner if opened.cluster is not None else None)
@@ -137,7 +143,8 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
 def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     settings = gateway.settings
     catch_up = gateway.engine.catch_up if gateway.store.cluster is not None else None
-    edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, catch_up)
+    edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, catch_up, requests=gateway.requests,
+                           spans=gateway.engine.signals.spans, logs_requests=settings.log_requests)
     app = web.Application(middlewares=[edge], client_max_size=settings.request_max_size)
     app.on_response_prepare.append(middleware.finish(Cors(settings), settings.runtime.correlation_id_header))
     webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order
@@ -145,6 +152,6 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     logins.add_routes(gateway, app.router)
     access_tokens.add_routes(gateway, app.router)
     feeds = events.add_routes(gateway, app.router)
-    for part in (workspaces, automations, apps):
+    for part in (search, workspaces, versions, automations, pages, apps, secrets):
         part.add_routes(gateway, app.router)
     return app, feeds

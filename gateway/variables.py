@@ -237,6 +237,9 @@ VARIABLES = (
     _V("FETCH_MAX_BYTES", size, "largest answer `fetch` takes"),
     _V("FETCH_TIMEOUT", seconds, "longest `fetch`"),
 
+    _V("MAXIMUM_WORKSPACE_VERSION", _positive, "versions of a workspace that are kept; beyond, the oldest go"),
+    _V("MAXIMUM_APP_VERSION", _positive, "the same for the publications of an app"),
+
     _V("SCHEDULES_MAXIMUM_OCCURRENCE_PATTERN", text, "schedules fire on these marks only; empty: at any time", may_be_empty=True),
     _V("SCHEDULES_CONCURRENCY", _positive, "schedules that fire at the same time"),
     _V("SCHEDULES_CATCHUP_SECONDS", seconds, "a tick missed by less than this is made up for"),

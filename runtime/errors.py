@@ -80,6 +80,12 @@ class Forbidden(Refused):
     wire = "ForbiddenError"
 
 
+class Suspended(Refused):
+    """The workspace starts nothing until an administrator resumes it."""
+
+    wire = "SuspendedWorkspaceError"
+
+
 class TooLarge(Refused):
     wire = "PayloadTooLarge"
 

@@ -16,7 +16,7 @@ LISTENABLE = frozenset((
     "workspaces.deleted", "apps.published", "apps.deleted", "runtime.fetch.failed", "runtime.webhooks.triggered",
     "runtime.schedules.triggered", "runtime.automations.scheduled", "runtime.interactions.triggered",
     "workspaces.pages.permissions.shared", "workspaces.pages.permissions.deleted", "workspaces.versions.published",
-    "workspaces.versions.rollback", "workspaces.imported", "workspaces.duplicated",
+    "workspaces.versions.rollback", "workspaces.versions.deleted", "workspaces.imported", "workspaces.duplicated",
     "workspaces.automations.created", "workspaces.automations.updated", "workspaces.automations.deleted"))
 
 HEARD_BY_INSTANCES = frozenset((

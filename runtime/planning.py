@@ -23,7 +23,9 @@ def plan(scheduler: Scheduler, catalog: Catalog, before: Workspace | None, works
 
 
 def _scheduled(workspace: Workspace) -> dict[str, Automation]:
-    """The automations whose schedules count: private ones of apps are left to their app."""
+    """The automations whose schedules count: private ones of apps are left to their app. None of a workspace that is suspended."""
+    if workspace.is_suspended:
+        return {}
     return {automation.full_slug: automation for instance in workspace.instances.values() for automation in instance.automations.values()
             if automation.schedules and not (instance.path and automation.private)}
 

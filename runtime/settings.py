@@ -55,6 +55,8 @@ class RuntimeSettings:
     fetch_max_retries: int = 2
     fetch_max_bytes: int = 50_000_000
     fetch_timeout: float = 60
+    maximum_workspace_version: int = 20
+    maximum_app_version: int = 1000
     correlation_id_header: str = "x-correlation-id"
     internal_api_url: str = ""
     ws_volatile_events: int = 1000

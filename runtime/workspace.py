@@ -74,7 +74,7 @@ class Workspace:
     """One revision of a workspace, ready to run."""
 
     def __init__(self, id: str, slug: str, owner: str, revision: int, definition: dict[str, Any], root: Instance,
-                 settings: RuntimeSettings) -> None:
+                 settings: RuntimeSettings, *, is_suspended: bool = False) -> None:
         self.id = id
         self.slug = slug
         self.owner = owner
@@ -87,15 +87,16 @@ class Workspace:
         """Of the workspace, whatever its revision: see `runtime.catalog.shelf`."""
         self.instances: dict[str, Instance] = {}
         self._list(root)
-        self.triggers = TriggerIndex(self.instances.values())
+        self.is_suspended = is_suspended
+        self.triggers = TriggerIndex(() if is_suspended else self.instances.values())
 
     @classmethod
     def build(cls, *, id: str, slug: str, owner: str, revision: int, definition: dict[str, Any], find_app: FindApp,
-              settings: RuntimeSettings, secrets: Mapping[str, str] | None = None) -> Workspace:
+              settings: RuntimeSettings, secrets: Mapping[str, str] | None = None, is_suspended: bool = False) -> Workspace:
         config = resolve_config(definition, settings.workspace_config, slug, secrets or {})
         root = Instance(id, "", definition, config, settings)
         _install(root, find_app, settings, (), definition.get("id") or id)
-        return cls(id, slug, owner, revision, definition, root, settings)
+        return cls(id, slug, owner, revision, definition, root, settings, is_suspended=is_suspended)
 
     @cached_property
     def rules(self) -> Rules:

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway import apps, automations, logins, middleware, workspaces
+from gateway import apps, automations, logins, middleware, pages, versions, webhooks, workspaces
 from gateway.app import Gateway, build
 from gateway.config import Settings
 from gateway.keys import Keys
@@ -102,7 +102,7 @@ async def site(**environment: str) -> AsyncIterator[Site]:
     server = await build(settings, Keys(TOKEN, b"s" * 32, b"c" * 32, False), clock=HandClock(), ids=CountedIds())
     gateway = server.gateway
     app = web.Application(middlewares=[middleware.edge(gateway.clock, gateway.ids)])
-    for table in (logins, workspaces, automations, apps):
+    for table in (webhooks, logins, workspaces, versions, automations, pages, apps):
         table.add_routes(gateway, app.router)
     await gateway.engine.start()
     async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:

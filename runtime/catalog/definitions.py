@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.catalog.publications import Publication, interface
@@ -16,8 +16,8 @@ FindPublication = Callable[[str], Publication | None]
 
 KEYED = ("automations", "imports", "pages")
 """Sections whose members have a slug, and a file of their own in an archive."""
-_ASSIGNED = ("id", "createdAt", "updatedAt", "createdBy", "updatedBy")
-"""What the server says about a workspace; a document that carries it was exported from somewhere."""
+ASSIGNED = ("id", "createdAt", "updatedAt", "createdBy", "updatedBy")
+"""What the server says about a workspace; a document that carries it was exported from somewhere. Of pages, the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,25 @@ class Revision:
     updated_at: int
     updated_by: str
     definition: Definition
+    page_ids: Mapping[str, str] = field(default_factory=dict)
+    """Slug → id of each page. Ids outlive new slugs, and are never taken from a document."""
+    is_suspended: bool = False
 
     @property
     def slug(self) -> str:
         return self.definition["slug"]
 
     def fact(self) -> WorkspaceFact:
-        body = encode({"owner": self.owner, "updatedBy": self.updated_by, "definition": self.definition})
+        body = encode({"owner": self.owner, "updatedBy": self.updated_by, "definition": self.definition, "pageIds": self.page_ids,
+                       "suspended": self.is_suspended})
         return WorkspaceFact(self.id, self.slug, self.number, self.created_at, self.updated_at, body)
 
-    def next(self, definition: Definition, now: int, author: str) -> Revision:
-        return Revision(self.id, self.owner, self.number + 1, self.created_at, now, author, definition)
+    def next(self, definition: Definition, now: int, author: str, page_ids: Mapping[str, str]) -> Revision:
+        return replace(self, number=self.number + 1, updated_at=now, updated_by=author, definition=definition, page_ids=page_ids)
+
+    def page(self, slug: str) -> Definition:
+        """A page with what the server says about it. Raises `KeyError`."""
+        return {"id": self.page_ids.get(slug), "slug": slug, **self.definition["pages"][slug]}
 
     def metadata(self) -> dict[str, Any]:
         """The short form, as lists of workspaces show it."""
@@ -58,16 +66,17 @@ class Revision:
         return {**self.summary(),
                 "automations": {slug: automation_summary(slug, automation) for slug, automation in automations},
                 "imports": {slug: instance_summary(slug, imported, find) for slug, imported in imports},
-                "pages": {slug: {"slug": slug, **{key: page[key] for key in page if key != "blocks"}} for slug, page in pages}}
+                "pages": {slug: page_summary(self.page(slug)) for slug, _ in pages}}
 
     def _times(self) -> dict[str, Any]:
         return {"createdAt": iso(self.created_at), "updatedAt": iso(self.updated_at),
-                "createdBy": self.owner, "updatedBy": self.updated_by}
+                "createdBy": self.owner, "updatedBy": self.updated_by, **({"suspended": True} if self.is_suspended else {})}
 
 
 def from_fact(fact: WorkspaceFact) -> Revision:
     body = decode(fact.body)
-    return Revision(fact.id, body["owner"], fact.revision, fact.created_at, fact.updated_at, body["updatedBy"], body["definition"])
+    return Revision(fact.id, body["owner"], fact.revision, fact.created_at, fact.updated_at, body["updatedBy"], body["definition"],
+                    body.get("pageIds") or {}, body.get("suspended", False))
 
 
 def own(value: Any) -> Any:
@@ -80,7 +89,7 @@ def own(value: Any) -> Any:
 
 def kept_form(document: Definition) -> Definition:
     """The document as it is kept: members under their slugs, automations named, nothing that only the server may say."""
-    kept = {key: value for key, value in document.items() if key not in _ASSIGNED and value is not None}
+    kept = {key: value for key, value in document.items() if key not in ASSIGNED and value is not None}
     for section in KEYED:
         if section in kept:
             kept[section] = _by_slug(section, kept[section])
@@ -95,6 +104,8 @@ def _by_slug(section: str, members: Mapping[str, Any]) -> dict[str, Any]:
     for key, member in members.items():
         member = dict(member or {})
         slug = member.pop("slug", None) or key
+        if section == "pages":
+            member.pop("id", None)
         if slug in keyed:
             raise AlreadyUsed(f'Two {section} have the slug "{slug}"', {"slug": slug, "path": f"{section}.{key}"})
         keyed[slug] = member
@@ -103,6 +114,10 @@ def _by_slug(section: str, members: Mapping[str, Any]) -> dict[str, Any]:
 
 def automation_summary(slug: str, automation: Definition) -> dict[str, Any]:
     return {"slug": slug, **{key: value for key, value in automation.items() if key not in ("do", "output")}}
+
+
+def page_summary(page: Definition) -> dict[str, Any]:
+    return {key: value for key, value in page.items() if key != "blocks"}
 
 
 def instance_summary(slug: str, imported: Definition, find: FindPublication) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """Which native events tell that a definition changed. An edit that changes nothing has none. Pure."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from runtime.calls import NewEvent
 from runtime.catalog.definitions import KEYED, Definition, Revision, same
 
-_NO_RENAMES: Mapping[str, str] = {}
+Renames = Mapping[tuple[str, str], str]
+"""(section, new slug) → old slug."""
+_NO_RENAMES: Renames = {}
+UNINSTALLED = "workspaces.apps.uninstalled"
 
 
 class Difference(NamedTuple):
@@ -27,18 +30,15 @@ class _Member(NamedTuple):
     after: Definition | None
 
 
-def between(old: Revision | None, new: Revision, renamed: Mapping[str, str] = _NO_RENAMES) -> Difference:
-    """What is told of the step from `old`, None for a workspace that begins, to `new`.
-
-    `renamed` maps new slugs of automations and instances to their old ones.
-    """
+def between(old: Revision | None, new: Revision, renamed: Renames = _NO_RENAMES) -> Difference:
+    """What is told of the step from `old`, None for a workspace that begins, to `new`."""
     before: Definition = old.definition if old else {}
     events = _began(new) if old is None else list(_sections(old, new))
-    events += _automations(before.get("automations") or {}, new.definition.get("automations") or {}, renamed)
+    events += _automations(_changed("automations", before, new.definition, renamed))
     farewells: list[NewEvent] = []
-    for member in _changed(before.get("imports") or {}, new.definition.get("imports") or {}, renamed):
+    for member in _changed("imports", before, new.definition, renamed):
         (farewells if member.after is None else events).append(_instance(member))
-    events += _pages(before.get("pages") or {}, new.definition.get("pages") or {})
+    events += _pages(new, _changed("pages", before, new.definition, renamed))
     return Difference(events, farewells)
 
 
@@ -49,9 +49,10 @@ def of_deletion(old: Revision) -> list[NewEvent]:
             *(_instance(_Member(slug, slug, imported, None)) for slug, imported in instances)]
 
 
-def of_import(new: Revision, imported: Sequence[str], removed: Sequence[str]) -> NewEvent:
-    """The end of an import, after the events about what it changed."""
-    return NewEvent("workspaces.imported", {"workspace": new.summary(), "files": imported, "deleted": removed, "errors": []})
+def of_import(new: Revision, imported: Sequence[str], removed: Sequence[str], *, version: str | None = None) -> NewEvent:
+    """The end of an import, after the events about what it changed; `version` is the one it came from."""
+    about = {"version": version} if version is not None else {}
+    return NewEvent("workspaces.imported", {"workspace": new.summary(), "files": imported, "deleted": removed, **about, "errors": []})
 
 
 def _began(new: Revision) -> list[NewEvent]:
@@ -73,8 +74,8 @@ def _sections(old: Revision, new: Revision) -> Iterator[NewEvent]:
         yield NewEvent("workspaces.security.updated", {"security": after.get("security") or {}})
 
 
-def _automations(before: Definition, after: Definition, renamed: Mapping[str, str]) -> Iterator[NewEvent]:
-    for member in _changed(before, after, renamed):
+def _automations(changed: Iterable[_Member]) -> Iterator[NewEvent]:
+    for member in changed:
         if member.after is None:
             yield NewEvent("workspaces.automations.deleted", {"automationSlug": member.slug})
             continue
@@ -97,19 +98,19 @@ def _instance(member: _Member) -> NewEvent:
                     source={"appSlug": imported.get("appSlug"), "appInstanceFullSlug": member.slug, "appInstanceDepth": 1})
 
 
-def _pages(before: Definition, after: Definition) -> Iterator[NewEvent]:
-    for member in _changed(before, after, _NO_RENAMES):
+def _pages(new: Revision, changed: Iterable[_Member]) -> Iterator[NewEvent]:
+    for member in changed:
         if member.after is None:
             yield NewEvent("workspaces.pages.deleted", {"pageSlug": member.slug})
         else:
             verb = "created" if member.before is None else "updated"
-            yield NewEvent(f"workspaces.pages.{verb}", {"page": {"slug": member.slug, **member.after}})
+            yield NewEvent(f"workspaces.pages.{verb}", {"page": new.page(member.slug), **_old_slug(member)})
 
 
-def _changed(before: Definition, after: Definition, renamed: Mapping[str, str]) -> Iterator[_Member]:
-    stayed = set()
+def _changed(section: str, old: Definition, new: Definition, renamed: Renames) -> Iterator[_Member]:
+    before, after, stayed = old.get(section) or {}, new.get(section) or {}, set()
     for slug, member in after.items():
-        old_slug = renamed.get(slug, slug)
+        old_slug = renamed.get((section, slug), slug)
         stayed.add(old_slug)
         previous = before.get(old_slug)
         if old_slug != slug or previous is None or not same(previous, member):

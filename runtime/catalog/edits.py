@@ -7,6 +7,7 @@ from typing import Any
 
 from runtime.catalog import slugs
 from runtime.catalog.definitions import (
+    ASSIGNED,
     KEYED,
     Definition,
     FindPublication,
@@ -29,8 +30,8 @@ class Edited:
     definition: Definition
     slug: str = ""
     """Of the member that was edited."""
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    """New slug → old slug."""
+    renamed: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(section, new slug) → old slug."""
     removed: Sequence[str] = ()
     """The parts that an import left out, by the names of their files."""
 
@@ -58,6 +59,14 @@ def replace(document: Definition) -> Edit:
         replaced = {**kept, **document}
         left = set(members(replaced))
         return Edited(replaced, removed=[part for part in members(definition) if part not in left])
+    return edit
+
+
+def restore(document: Definition) -> Edit:
+    """Exactly what the definition was before, rules included."""
+    def edit(definition: Definition) -> Edited:
+        left = set(members(document))
+        return Edited(dict(document), removed=[part for part in members(definition) if part not in left])
     return edit
 
 
@@ -106,6 +115,44 @@ def replace_automation(old_slug: str, body: Any) -> Edit:
         named = {"name": previous["name"], **automation} if "name" in previous else automation
         return _put(definition, "automations", slug, named, old_slug=old_slug)
     return edit
+
+
+def add_page(body: Any) -> Edit:
+    """A new page; its slug is made from its name unless it brings one."""
+    page = as_object(body)
+    if not slugs.label(page.get("name")).strip():
+        raise InvalidRequest("A page needs a name", [{"path": "name", "message": "is required"}])
+    wanted = _page(page).pop("slug", None)
+
+    def edit(definition: Definition) -> Edited:
+        present = definition.get("pages") or {}
+        return _put(definition, "pages", wanted or slugs.for_workspace(page["name"], present.__contains__), page, old_slug=None)
+    return edit
+
+
+def change_page(old_slug: str, body: Any) -> Edit:
+    """Replace the keys of a page that are given; null removes one, a slug of its own renames it."""
+    changes = _page(as_object(body))
+    slug = changes.pop("slug", None) or old_slug
+
+    def edit(definition: Definition) -> Edited:
+        previous = member(definition, "pages", old_slug)
+        page = {key: value for key, value in {**previous, **changes}.items() if value is not None}
+        return _put(definition, "pages", slug, page, old_slug=old_slug)
+    return edit
+
+
+def _page(page: Definition) -> Definition:
+    """Without what only the server says."""
+    for key in ASSIGNED:
+        page.pop(key, None)
+    return page
+
+
+def page_ids(before: Mapping[str, str], edited: Edited, new_id: Callable[[], str]) -> dict[str, str]:
+    """The ids of the pages after an edit: those of before under their new slugs, and new ones."""
+    pages, renamed = edited.definition.get("pages") or {}, edited.renamed
+    return {slug: before.get(renamed.get(("pages", slug), slug)) or new_id() for slug in pages}
 
 
 def remove(section: str, slug: str) -> Edit:
@@ -175,7 +222,7 @@ def _put(definition: Definition, section: str, slug: Any, value: Definition, *, 
         placed, renamed = {**members, slug: value}, {}
     else:
         placed = {slug if key == old_slug else key: value if key == old_slug else kept for key, kept in members.items()}
-        renamed = {slug: old_slug}
+        renamed = {(section, slug): old_slug}
     checked({"name": definition["name"], section: {slug: value}})
     return Edited({**definition, section: placed}, slug, renamed)
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ from runtime.errors import AlreadyUsed, InvalidRequest, InvalidSlug
 from runtime.values import decode, encode
 from store.records import App
 
-MAXIMUM_VERSIONS = 1000
 _LABELS = ("name", "description", "photo", "labels")
 _VERSION_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,15}")
 
@@ -62,11 +62,11 @@ class Publication:
         return App(self.slug, self.workspace_id, encode({**self.labels, "slug": self.slug, "workspaceId": self.workspace_id,
                                                          "versions": versions}))
 
-    def with_version(self, version: Version, labels: dict[str, Any]) -> Publication:
-        """The app after one more publication; beyond the maximum the oldest versions go."""
+    def with_version(self, version: Version, labels: dict[str, Any], *, most: int) -> Publication:
+        """The app after one more publication; beyond `most` the oldest versions go."""
         if self.version(version.name) is not None:
             raise AlreadyUsed(f'Version "{version.name}" of this app exists already', {"slug": self.slug, "version": version.name})
-        return Publication(self.slug, self.workspace_id, {**self.labels, **labels}, (version, *self.versions)[:MAXIMUM_VERSIONS])
+        return Publication(self.slug, self.workspace_id, {**self.labels, **labels}, (version, *self.versions)[:most])
 
 
 def from_fact(fact: App) -> Publication:
@@ -76,27 +76,26 @@ def from_fact(fact: App) -> Publication:
     return Publication(fact.slug, fact.workspace_id, body, versions)
 
 
-def published(workspace_id: str, definition: dict[str, Any], body: dict[str, Any], before: Publication | None, now: int) -> Publication:
+def published(workspace_id: str, definition: dict[str, Any], body: dict[str, Any], before: Publication | None, now: int, *,
+              most: int) -> Publication:
     """The app after a publication of `definition`. `body` may name slug, labels and `version: {name, description}`; the slug is
     settled by the first publication, and so are the labels that later ones do not give."""
-    if body.get("workspaceVersion") not in (None, "current"):
-        raise InvalidRequest("The workspace has no such version", {"version": body["workspaceVersion"]}, wire="InvalidVersionError")
     slug = body.get("slug") or (before.slug if before else definition["slug"])
     if not is_slug(slug) or before is not None and slug != before.slug:
         why = f'the slug of this app is "{before.slug}" for ever' if before else "letters, digits, blanks, '/', '_' and '-' only"
         raise InvalidSlug(f"{slug!r} cannot be the slug: {why}", {"slug": slug})
     labels = {key: body[key] for key in _LABELS if body.get(key) is not None}
     about = body.get("version") if type(body.get("version")) is dict else {}
-    version = Version(version_name(about.get("name"), now, before), now, definition, about.get("description"))
+    version = Version(version_name(about.get("name"), now, lambda name: before is not None and before.version(name) is not None), now, definition, about.get("description"))
     if before is not None:
-        return before.with_version(version, labels)
+        return before.with_version(version, labels, most=most)
     return Publication(slug, workspace_id, {**{key: definition[key] for key in _LABELS if key in definition}, **labels}, (version,))
 
 
-def version_name(wanted: Any, now: int, published: Publication | None) -> str:
+def version_name(wanted: Any, now: int, is_taken: Callable[[str], bool]) -> str:
     """`wanted` once it is checked, or a name made from the time that no version has yet."""
     if wanted is None:
-        while published is not None and published.version(_dated(now)) is not None:
+        while is_taken(_dated(now)):
             now += 1
         return _dated(now)
     if type(wanted) is not str or not _VERSION_NAME.fullmatch(wanted) or wanted in ("current", "latest"):

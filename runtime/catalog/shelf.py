@@ -110,6 +110,15 @@ class Shelf:
         self.require(id)
         return self._revisions[id]
 
+    def is_slug_of_another(self, slug: str, id: str | None) -> bool:
+        """Whether a workspace other than this one has it."""
+        return self._ids_by_slug.get(slug, id) != id
+
+    def page(self, id: str) -> tuple[Workspace, str] | None:
+        """The page with this id: its workspace and its slug."""
+        return next(((self._live[revision.id], slug) for revision in self._revisions.values()
+                     for slug, page_id in revision.page_ids.items() if page_id == id), None)
+
     def app(self, slug: str) -> Publication | None:
         return self._apps.get(slug)
 
@@ -164,7 +173,8 @@ class Shelf:
 
     def _build(self, revision: Revision) -> Workspace:
         return Workspace.build(id=revision.id, slug=revision.slug, owner=revision.owner, revision=revision.number,
-                               definition=revision.definition, find_app=self._find_app, settings=self._settings)
+                               definition=revision.definition, find_app=self._find_app, settings=self._settings,
+                               is_suspended=revision.is_suspended)
 
     def _find_app(self, slug: str, version: str | None) -> Definition | None:
         app = self._apps.get(slug)

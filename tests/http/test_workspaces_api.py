@@ -85,7 +85,7 @@ async def test_a_workspace_is_shown_with_indexes_of_what_is_in_it(shop: Site) ->
     assert status == 200
     assert (shown["name"], shown["slug"], shown["config"]["value"]) == ("My shop", "my-shop", {"a": 1})
     assert shown["automations"] == {"main": {"slug": "main", "name": "main", "when": {"endpoint": True}}}
-    assert shown["pages"] == {"home": {"slug": "home", "name": "Home"}}
+    assert shown["pages"] == {"home": {"id": shown["pages"]["home"]["id"], "slug": "home", "name": "Home"}}
     assert shown["createdAt"] == shown["updatedAt"] == "2026-01-01T00:00:00.000Z"
 
 
