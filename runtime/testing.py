@@ -7,6 +7,7 @@ from asyncio import Future
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from runtime.calls import NOBODY, Call, Identity, NewEvent, Origin, Response
 from runtime.engine import Engine
@@ -14,7 +15,7 @@ from runtime.language.loader import load
 from runtime.outbound import Outbound
 from runtime.settings import RuntimeSettings
 from runtime.values import decode
-from store.protocol import Store
+from store.protocol import Cluster, Store
 from store.query import All, Condition, EventQuery
 from store.records import Fact, Member
 
@@ -93,6 +94,19 @@ class CountedIds:
         return 0.5
 
 
+_IDS_OF_A_NODE = 100_000
+_nodes: WeakKeyDictionary[Cluster, int] = WeakKeyDictionary()
+"""How many sandboxes have been nodes of a store so far."""
+
+
+def _counted(cluster: Cluster | None) -> CountedIds:
+    """From 1, unless the store knows its nodes by their names: then no sandbox may have that of an earlier one."""
+    if cluster is None:
+        return CountedIds()
+    number = _nodes[cluster] = _nodes.get(cluster, 0) + 1
+    return CountedIds(number * _IDS_OF_A_NODE)
+
+
 class _Watched:
     """A store, and how many of its answers are still to come."""
 
@@ -137,7 +151,7 @@ class Sandbox:
         self._apps = apps or {}
         settings = settings or RuntimeSettings(fetch_allowed_hosts=("127.0.0.1",))
         self.clock = clock or HandClock()
-        self.ids = ids or CountedIds()
+        self.ids = ids or _counted(store.cluster)
         self.store = store
         self._watched = _Watched(store)
         self.engine = Engine(store=self._watched, clock=self.clock, ids=self.ids, settings=settings, outbound=Outbound(settings),

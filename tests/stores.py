@@ -19,9 +19,7 @@ from pymongo.errors import PyMongoError
 import store as stores
 from store.protocol import Store
 
-MONGODB = False
-"""Whether the store on MongoDB takes part."""
-KINDS = ("memory", "file", *(("mongodb",) if MONGODB else ()))
+KINDS = ("memory", "file", "mongodb")
 _PATIENCE_SECONDS = 30
 
 

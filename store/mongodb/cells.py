@@ -22,6 +22,7 @@ _LIGHT = 16_384                     # logs below this weight are left as they ar
 _LARGE = 32_768                     # from this size on a folded document has a place of its own
 _OPERATION_WEIGHT = 64
 _GRACE = datetime.timedelta(hours=1)
+CELL_INDEXES = {"contexts": [[("ws", 1)], [("ends", 1)]], "snapshots": [[("ws", 1)]]}
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -45,11 +46,6 @@ class Cells:
         """Documents whose operations have outgrown them."""
         self._weights: dict[str, int] = {}
         self._limits: dict[str, int] = {}
-
-    async def create_indexes(self) -> None:
-        await self._cells.create_index([("ws", 1)])
-        await self._cells.create_index([("ends", 1)])
-        await self._snapshots.create_index([("ws", 1)])
 
     def writes(self, n: int, facts: Iterable[Entry]) -> tuple[list[UpdateOne], list[UpdateOne]]:
         """What piece `n` of the log does to the documents: first these, then those."""

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from pymongo import InsertOne, UpdateOne
+from pymongo import IndexModel, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from store.mongodb.cells import Cells, gone
+from store.mongodb.cells import CELL_INDEXES, Cells, gone
 from store.mongodb.client import Database, in_our_words, only_duplicates
 from store.mongodb.log import Piece
 from store.mongodb.wire import Entry, Gone, Joined
@@ -56,12 +56,11 @@ class Materials:
         self.cells = Cells(database)
 
     async def create_indexes(self, *, expiring: bool) -> None:
-        for name, indexes in _INDEXES.items():
-            for keys in indexes:
-                await self.database[name].create_index(keys)
+        """All at the same time, where there are none yet."""
+        wanted = {name: [IndexModel(keys) for keys in indexes] for name, indexes in (_INDEXES | CELL_INDEXES).items()}
         for name in (*_LIVES, "contexts") if expiring else ():
-            await self.database[name].create_index([("gone", 1)], expireAfterSeconds=0)
-        await self.cells.create_indexes()
+            wanted[name].append(IndexModel([("gone", 1)], expireAfterSeconds=0))
+        await asyncio.gather(*(self.database[name].create_indexes(indexes) for name, indexes in wanted.items()))
 
     async def apply(self, piece: Piece) -> None:
         """Raises `Unavailable`; applying it again is always right."""

@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from stores import MONGODB
 
 import store as stores
 from runtime.values import decode
@@ -15,7 +14,7 @@ from store.protocol import Store
 from store.records import Delivered, Event, Fact, Member, RunHeld, RunLeft, SessionEnded, Tick, Volatile, WorkspaceDeleted
 from tests.contract.facts import CELL, NOON, change, delivery, documents, event, workspace
 
-KINDS = ("memory", *(("mongodb",) if MONGODB else ()))
+KINDS = ("memory", "mongodb")
 RUN = RunHeld("w1", "c1")
 
 

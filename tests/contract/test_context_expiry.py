@@ -124,7 +124,8 @@ async def test_c14_each_life_ends_to_the_second_with_and_without_cleaning_and_re
             assert await after(clock, seconds, store if is_cleaned else None) is None
             assert await box.call("look", origin=who) == seen
             return
-    await after(clock, seconds, store if is_cleaned else None)
+    async with sandbox({"write": WRITE, "look": LOOK}, on=store, clock=clock):
+        await after(clock, seconds, store if is_cleaned else None)
     async with sandbox({"write": WRITE, "look": LOOK}, on=store, clock=clock) as box:
         assert await box.call("look", origin=who) == seen
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.calls import Response
 from runtime.values import decode
+from store.errors import StoreError
 from store.protocol import Store
 from store.records import Change, Fact
 
@@ -46,7 +47,12 @@ class Witness:
             await asyncio.sleep(0)
         if self.is_cut:
             return
-        position = await self._store.commit(facts)
+        try:
+            position = await self._store.commit(facts)
+        except StoreError as failure:
+            if not future.done():
+                future.set_exception(failure)
+            return
         if self._left is not None:
             self._left -= 1                                # not before: whoever sees the cut may open the store again
         self.record.append(("durable", facts))

@@ -18,6 +18,8 @@ __all__ = ["store_url"]
 
 # `MODEL_EXAMPLES=2000 python -m pytest tests/model` looks at that many new ones, and at longer ones.
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", 0))
+_FEW = 2
+"""Where each commit goes over the network."""
 settings.register_profile("model", max_examples=EXAMPLES or 6, deadline=None, derandomize=not EXAMPLES, stateful_step_count=50 if EXAMPLES else 15,
                           suppress_health_check=list(HealthCheck))
 
@@ -28,6 +30,7 @@ class Place(NamedTuple):
     store: Store
     run: Callable[[Coroutine[Any, Any, Any]], Any]
     name: Callable[[], str]
+    settings: settings
 
 
 @pytest.fixture
@@ -35,5 +38,7 @@ def place(store_url: str) -> Iterator[Place]:
     names = count()
     with asyncio.Runner() as runner:
         opened = runner.run(stores.open(store_url))
-        yield Place(opened, runner.run, lambda: f"model{next(names)}")
+        usual = settings.get_profile("model")
+        is_remote = opened.cluster is not None and not EXAMPLES
+        yield Place(opened, runner.run, lambda: f"model{next(names)}", settings(usual, max_examples=_FEW) if is_remote else usual)
         runner.run(opened.close())

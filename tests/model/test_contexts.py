@@ -5,7 +5,6 @@ import asyncio
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from kit import ALICE, BOB, NOBODY, emit, endpoint, listener, origin, put, steps
@@ -154,9 +153,9 @@ class Contexts(RuleBasedStateMachine):
         self.place.run(self.open())
 
     async def open(self) -> None:
-        await self.place.store.commit([Session(id, user, ALICE.session_expires_at, b'{"userId":"%s"}' % user.encode()) for id, user in LOGINS.items()])
         self.box = Sandbox(self.definition, store=self.place.store, clock=self.clock)
         await self.box.__aenter__()
+        await self.place.store.commit([Session(id, user, ALICE.session_expires_at, b'{"userId":"%s"}' % user.encode()) for id, user in LOGINS.items()])
 
     def program(self, who: str, ops: list[Any]) -> list[Any]:
         return [{"do": "switch", "id": "s1"}, *ops] if who == "visitor" else ops
@@ -199,9 +198,12 @@ class Contexts(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.1, 1, 59.9, 60, 61, 3540, 3599.9, 3600, 18_000, 21_600]), cleans=st.booleans())
     def time_passes(self, seconds: float, cleans: bool) -> None:
+        self.place.run(self.wait(seconds, cleans))
+
+    async def wait(self, seconds: float, cleans: bool) -> None:
         self.clock.advance(seconds)
         if cleans:
-            self.place.run(self.place.store.expire(self.clock.now()))
+            await self.place.store.expire(self.clock.now())
 
     @rule()
     def restart(self) -> None:
@@ -222,4 +224,4 @@ class Contexts(RuleBasedStateMachine):
 
 def test_contexts_are_what_a_plain_model_says_whatever_automations_do(place: Any) -> None:
     machine = type("ContextsHere", (Contexts,), {"place": place})
-    run_state_machine_as_test(machine, settings=settings.get_profile("model"))
+    run_state_machine_as_test(machine, settings=place.settings)
