@@ -10,7 +10,24 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 import store as stores
-from gateway import metrics, openapi, access_tokens, apps, automations, events, health, logins, middleware, pages, secrets, versions, webhooks, workspaces
+from gateway import (
+    access_tokens,
+    apps,
+    automations,
+    events,
+    health,
+    logins,
+    metrics,
+    middleware,
+    openapi,
+    pages,
+    search,
+    secrets,
+    tracing,
+    versions,
+    webhooks,
+    workspaces,
+)
 from gateway.auth import Auth
 from gateway.config import Settings
 from gateway.cors import Cors
@@ -134,10 +151,12 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
     engine = Engine(store=opened, clock=clock, ids=ids, settings=settings.runtime, outbound=Outbound(settings.runtime),
                     mint_token=auth.mint_internal, member=member)
     engine.catalog.secrets.unlock(Vault(keys.secrets, ids))
+    engine.signals.spans = tracing.spans() if settings.tracing else None
     engine.on_session_end(sessions.ended)
     passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None,
                       owner=opened.cluster.owner if opened.cluster is not None else None)
-    return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids, passing))
+    return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids, passing,
+                          Operators(auth, keys.internal)))
 
 
 def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
@@ -152,6 +171,8 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     logins.add_routes(gateway, app.router)
     access_tokens.add_routes(gateway, app.router)
     feeds = events.add_routes(gateway, app.router)
+    metrics.add_routes(gateway, feeds, app.router)
+    openapi.add_routes(app.router)
     for part in (search, workspaces, versions, automations, pages, apps, secrets):
         part.add_routes(gateway, app.router)
     return app, feeds

@@ -16,6 +16,7 @@ from runtime.clock import Clock
 from runtime.errors import Forbidden, Unauthenticated
 from runtime.permissions.decisions import role_of
 from runtime.sessions import Sessions, facts
+from runtime.signals import goes_on_as
 from store.records import Session
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class Auth:
             given = theirs
         if given is not None:
             request[CORRELATION] = given
+            goes_on_as(given)
         host = headers.get(hdrs.HOST, "")
         return Origin(request[CORRELATION], credentials.identity, ip, credentials.socket_id,
                       {"method": request.method, "path": request.path, "hostname": host.partition(":")[0],

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from gateway import logs
 from gateway.config import BadSettings, Settings
 
 _log = logging.getLogger("motorik")
@@ -21,8 +22,7 @@ _MOST_WORKERS = 64
 def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
     """Run one command; its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    _log.setLevel(logging.INFO)
+    logs.configure()
     try:
         status = int(options.command(options, environment))
         sys.stdout.flush()
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the JSON Schema of a workspace, for editors")
     schema.set_defaults(command=_schema)
     config = commands.add_parser("config", help="print every setting, its value, where it comes from and what it is for")
+    config.add_argument("--json", action="store_true", help="as a JSON list of {name, value, origin, meaning}")
     config.set_defaults(command=_config)
     return parser
 
@@ -98,6 +99,7 @@ def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from gateway import serving
     from gateway.workers import Link
     settings = Settings.from_environment(environment)
+    logs.configure(settings.log_format, settings.log_level)
     if options.folder is not None and not options.folder.exists():
         print(f"motorik: there is no {options.folder}", file=sys.stderr)
         return MISUSE
@@ -227,6 +229,11 @@ def _schema(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _config(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    for name, value, origin, meaning in Settings.from_environment(environment).describe():
+    described = Settings.from_environment(environment).describe()
+    if options.json:
+        from runtime.values import encode_indented
+        print(encode_indented([setting._asdict() for setting in described]).decode())
+        return OK
+    for name, value, origin, meaning in described:
         print(f"{name}={value}  # {origin}: {meaning}")
     return OK

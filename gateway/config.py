@@ -42,6 +42,12 @@ class Settings:
     cors_additional_allowed_origins: tuple[str, ...] = ()
     admin_token: str = ""
     jwt_secret: str = ""
+    internal_api_key: str = ""
+    log_format: str = "text"
+    log_level: str = "info"
+    log_requests: bool = False
+    tracing: bool = False
+    secrets_key: tuple[str, ...] = ()
     access_tokens_max_age: int = 2_592_000
     session_cookies_max_age: int = 2_592_000
     super_admin_emails: tuple[str, ...] = ()
@@ -64,6 +70,8 @@ class Settings:
     http_timeout_ms: int = 60_000
     overwrite_correlation_id_header: bool = True
     search_timeout: float = 2
+    search_forbidden_aggs: tuple[str, ...] = ("scripted_metric",)
+    search_max_depth: int = 5
     ws_heartbeat_interval: float = 25
     ws_idle_timeout: float = 60
     ws_queue_max_frames: int = 1000
@@ -168,6 +176,7 @@ def _given(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 _SIZES = {f"CONTEXT_{context.upper()}_MAX_SIZE": context for context in CONTEXTS}
+_SECRET = frozenset(variable.name for variable in VARIABLES if variable.is_secret)
 _READERS = {variable.name: variable.read for variable in VARIABLES}
 
 
@@ -186,7 +195,8 @@ def _read(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             else:
                 values[name.lower()] = _READERS[name](text)
         except Unreadable as problem:
-            problems.append(f"{name}={text!r}: expected {problem}")
+            shown = "***" if name in _SECRET else repr(text)
+            problems.append(f"{name}={shown}: expected {problem}")
     values["context_max_sizes"] = sizes
     return values, problems
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import bodies, errors, wire
-from gateway.auth import is_admin
-from runtime.errors import Forbidden, TooBusy
+from gateway import bodies, errors, logs, wire
+from gateway.logs import LEVELS
+from runtime.errors import TooBusy
 from store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -55,11 +55,9 @@ class _Health:
 
     async def logging(self, request: web.Request) -> web.Response:
         """How much is logged, without a restart."""
-        identity = await self._gateway.auth.authenticate(request, required=True)
-        if not is_admin(identity):
-            raise Forbidden("Only the owner of the server may do this")
+        await self._gateway.operators.admit(request)
         level = (await bodies.json_object(request, _LONGEST_BODY)).get("level")
-        if level not in _LEVELS:
-            raise errors.invalid("level must be one of " + ", ".join(_LEVELS), "level")
-        logging.getLogger().setLevel(_LEVELS[level])
+        if type(level) is not str or level not in LEVELS:
+            raise errors.invalid("level must be one of " + ", ".join(LEVELS), "level")
+        logs.set_level(level)
         return wire.answer({"level": level})

@@ -12,6 +12,8 @@ from store.protocol import Cluster
 
 ADMIN_TOKEN_FILE = "admin-token"
 JWT_SECRET_FILE = "jwt-secret"
+INTERNAL_KEY_FILE = "internal-api-key"
+SECRETS_KEY_FILE = "secrets-key"
 
 
 class Keys(NamedTuple):
@@ -22,6 +24,11 @@ class Keys(NamedTuple):
     """Signs login tokens: 32 bytes, whatever the length of JWT_SECRET."""
     csrf: bytes
     made_admin_token: bool
+    secrets: tuple[bytes, ...] = ()
+    """Seal the secrets of workspaces: the first one seals, all of them open. None where nodes share a store and were given none."""
+
+    internal: str = ""
+    """What programs of the operator show."""
 
     @property
     def passing(self) -> bytes:
@@ -34,14 +41,30 @@ def load(settings: Settings, ids: Ids) -> Keys:
     folder = data_folder(settings.storage_url)
     admin, is_new = (settings.admin_token, False) if settings.admin_token else _kept(folder, ADMIN_TOKEN_FILE, ids)
     secret = settings.jwt_secret or _kept(folder, JWT_SECRET_FILE, ids)[0]
-    return _keys(admin, secret, is_new=is_new)
+    internal = settings.internal_api_key or _kept(folder, INTERNAL_KEY_FILE, ids)[0]
+    return _keys(admin, secret, _sealing(settings, folder, ids), is_new=is_new)._replace(internal=internal)
 
 
 async def agree(settings: Settings, ids: Ids, cluster: Cluster) -> Keys:
     """The keys of all nodes of one store, kept in it; what the environment gives wins, on the nodes it is given to."""
     admin, is_new = (settings.admin_token, False) if settings.admin_token else await _agreed(cluster, ADMIN_TOKEN_FILE, ids)
     secret = settings.jwt_secret or (await _agreed(cluster, JWT_SECRET_FILE, ids))[0]
-    return _keys(admin, secret, is_new=is_new)
+    # The key must not lie in the same database as what it seals.
+    derived = [f"motorik secrets {settings.jwt_secret}".encode()] if settings.jwt_secret else []
+    internal = settings.internal_api_key or (await _agreed(cluster, INTERNAL_KEY_FILE, ids))[0]
+    return _keys(admin, secret, (*_given(settings), *derived), is_new=is_new)._replace(internal=internal)
+
+
+def _sealing(settings: Settings, folder: Path | None, ids: Ids) -> tuple[bytes, ...]:
+    """The keys that were given, and the one that was made before there were any."""
+    given = _given(settings)
+    if given and (folder is None or not (folder / SECRETS_KEY_FILE).exists()):
+        return given
+    return (*given, _kept(folder, SECRETS_KEY_FILE, ids)[0].encode())
+
+
+def _given(settings: Settings) -> tuple[bytes, ...]:
+    return tuple(key.encode() for key in settings.secrets_key)
 
 
 async def _agreed(cluster: Cluster, name: str, ids: Ids) -> tuple[str, bool]:
@@ -55,8 +78,8 @@ def data_folder(storage_url: str) -> Path | None:
     return Path(storage_url[len("file:"):].removeprefix("//")) if storage_url.startswith("file:") else None
 
 
-def _keys(admin: str, secret: str, *, is_new: bool) -> Keys:
-    return Keys(admin, _derive(secret, "login"), _derive(secret, "csrf"), is_new)
+def _keys(admin: str, secret: str, sealing: tuple[bytes, ...], *, is_new: bool) -> Keys:
+    return Keys(admin, _derive(secret, "login"), _derive(secret, "csrf"), is_new, sealing)
 
 
 def _derive(secret: str, purpose: str) -> bytes:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs, web
 from multidict import istr
 
-from gateway import errors, wire
+from gateway import errors, logs, wire
 from gateway.auth import CORRELATION
 from gateway.cors import Cors
+from gateway.metrics import NO_ROUTE, Requests
 from gateway.passing import HEADER, Passing, Relayed
+from gateway.tracing import TRACEPARENT, TRACESTATE, carried_on
 from runtime.errors import AutomationsError, TooLarge
+from runtime.signals import TRAIL, Spans, Trail
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
@@ -22,20 +25,42 @@ CatchUp = Callable[[], Awaitable[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 READINESS = "/v2/readiness"
 _WEBHOOKS = "/webhooks/"
+_GONE = 499
+"""Stands for the status of an answer that nobody waited for."""
 _log = logging.getLogger("motorik.gateway")
 
 
 def edge(clock: Clock, ids: Ids, passing: Passing | None = None,
-         catch_up: CatchUp | None = None) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+         catch_up: CatchUp | None = None, *, requests: Requests | None = None, spans: Spans | None = None,
+         logs_requests: bool = False) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
     """The only middleware. Whatever happens inside, the caller gets an answer of the documented form.
 
     `passing` and `catch_up` are for one node among several: what came from another one is told from what pretends to, and a
-    request sees everything that was acknowledged anywhere before it came.
+    request sees everything that was acknowledged anywhere before it came. `requests` counts what was answered.
     """
+    counted = requests or Requests()
 
     @web.middleware
-    async def at_the_edge(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[CORRELATION] = ids.correlation_id(clock.now())
+    async def counting(request: web.Request, handler: Handler) -> web.StreamResponse:
+        correlation_id = request[CORRELATION] = ids.correlation_id(clock.now())
+        trail, began, status = _trail(request, correlation_id), clock.monotonic(), _GONE
+        TRAIL.set(trail)
+        counted.open += 1
+        try:
+            answering = answered(request, handler)
+            answer = await (answering if spans is None else spans.around(f"{request.method} {trail.route}", {}, lambda: answering))
+            status = answer.status
+            return answer
+        finally:
+            counted.open -= 1
+            seconds = clock.monotonic() - began
+            counted.count(request.method, trail.route, status, seconds)
+            trail.correlation_id = request[CORRELATION]
+            if logs_requests:
+                logs.answered(request.method if status != _GONE else "a request", status, seconds)
+            TRAIL.set(None)
+
+    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
         if passing is not None and HEADER in request.headers:
             passing.recognize(request)
         try:
@@ -55,7 +80,7 @@ def edge(clock: Clock, ids: Ids, passing: Passing | None = None,
         except Exception as error:
             return _unexpected(request, error)
 
-    return at_the_edge
+    return counting
 
 
 def finish(cors: Cors, correlation_header: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
@@ -73,6 +98,15 @@ def finish(cors: Cors, correlation_header: str) -> Callable[[web.Request, web.St
             headers.extend(cors.headers(origin, is_preflight=request.method == "OPTIONS"))
 
     return add_headers
+
+
+def _trail(request: web.Request, correlation_id: str) -> Trail:
+    match, headers = request.match_info, request.headers
+    resource = match.route.resource
+    trail = Trail(correlation_id, match.get("workspace") or match.get("workspace_id"), resource.canonical if resource is not None else NO_ROUTE)
+    if TRACEPARENT in headers:
+        trail.traceparent, trail.tracestate = carried_on(headers[TRACEPARENT], headers.get(TRACESTATE, ""))
+    return trail
 
 
 def _needs_all(request: web.Request) -> bool:
@@ -100,7 +134,7 @@ def _unexpected(request: web.Request, error: Exception) -> web.StreamResponse:
     known = errors.known(error)
     if known is not None:
         return wire.refusal(known)
-    _log.error("%s %s failed (correlation id %s)", request.method, request.path, request[CORRELATION], exc_info=error)
+    _log.error("a request failed", exc_info=error)
     if request.writer.output_size:
         raise error                                          # part of the answer has left: only closing is honest now
     return wire.refusal(errors.Internal())

@@ -14,6 +14,7 @@ from yarl import URL
 
 from runtime.clock import Clock
 from runtime.errors import TooBusy
+from runtime.signals import trail_headers
 from store.records import Member
 
 _log = logging.getLogger("motorik.gateway")
@@ -114,7 +115,7 @@ class Passing:
 
     async def post(self, url: str, path: str, body: bytes, headers: Mapping[str, str], *, caller: str | None) -> tuple[int, bytes]:
         """Status and body of what the node at `url` answers to a request of this node. Raises `TooBusy`."""
-        sent = CIMultiDict(headers)
+        sent = CIMultiDict({**headers, **trail_headers()})
         sent[HEADER] = self._seal.make(caller, hdrs.METH_POST, path)
         async with await self._ask(hdrs.METH_POST, url + path, body, sent) as answer:
             return answer.status, await answer.read()
@@ -137,6 +138,7 @@ class Passing:
     async def _relay(self, request: web.Request, body: bytes, url: str, caller: str | None, answered: asyncio.Event) -> web.StreamResponse:
         path = request.rel_url.raw_path_qs
         headers = _carried(request.headers, _OWN)
+        headers.update(trail_headers())
         headers[HEADER] = self._seal.make(caller, request.method, path)
         async with await self._ask(request.method, url + path, body, headers) as answer:
             answered.set()

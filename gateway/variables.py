@@ -13,6 +13,7 @@ class Unreadable(ValueError):
 
 Read = Callable[[str], Any]
 
+_SHORTEST_KEY = 16
 _YES = frozenset(("true", "yes", "y", "1"))
 _NO = frozenset(("false", "no", "n", "0"))
 _UNITS = {"b": 1, "kb": 1024, "mb": 1024 ** 2, "gb": 1024 ** 3}
@@ -79,6 +80,13 @@ def size(value: str) -> int:
 def words(value: str) -> tuple[str, ...]:
     """Items between commas."""
     return tuple(word for part in value.split(",") if (word := part.strip()))
+
+
+def keys(value: str) -> tuple[str, ...]:
+    """Keys between commas, each long enough to keep something behind it."""
+    if not words(value) or any(len(key) < _SHORTEST_KEY for key in words(value)):
+        raise Unreadable(f"keys of {_SHORTEST_KEY} characters at least, between commas")
+    return words(value)
 
 
 def networks(value: str) -> tuple[str, ...]:
@@ -151,6 +159,13 @@ VARIABLES = (
 
     _V("ADMIN_TOKEN", text, "bearer token of the predefined owner; made at first start when absent", is_secret=True),
     _V("JWT_SECRET", text, "signs login tokens; the same on all nodes; made at first start when absent", is_secret=True),
+    _V("SECRETS_KEY", keys, "seals the secrets of workspaces: the first of a list seals, all of them open; the same on all nodes; made at first start "
+       "when absent, but not on MongoDB", is_secret=True),
+    _V("INTERNAL_API_KEY", text, "what programs show that read the metrics or set the log level", is_secret=True),
+    _V("LOG_FORMAT", one_of("text", "json"), "how the log is written: lines for eyes, or one JSON object a line"),
+    _V("LOG_LEVEL", one_of("debug", "info", "warn", "warning", "error"), "from which level on lines are written; PUT /sys/logging changes it"),
+    _V("LOG_REQUESTS", yes_no, "yes: a line for each request that was answered"),
+    _V("TRACING", yes_no, "yes: spans go to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names; needs the extra otel"),
     _V("ACCESS_TOKENS_MAX_AGE", _positive, "life of a login, in seconds"),
     _V("SESSION_COOKIES_MAX_AGE", _positive, "life of the login cookie, in seconds"),
     _V("SUPER_ADMIN_EMAILS", words, "accounts that may do everything"),
@@ -211,7 +226,9 @@ VARIABLES = (
     _V("EVENTS_CLEANUP_WORKSPACE_INACTIVITY_DAYS", whole(-1),
        "a workspace without a new event for so many days, and with few of them, loses them; -1 never"),
     _V("EVENTS_CLEANUP_WORKSPACE_MAX_EVENTS", whole(), "with so many events an idle workspace keeps them; 0 is always"),
-    _V("SEARCH_TIMEOUT", seconds, "longest search"),
+    _V("SEARCH_TIMEOUT", seconds, "longest search; 0 for as long as it takes"),
+    _V("SEARCH_FORBIDDEN_AGGS", words, "aggregations that searches may not have", may_be_empty=True),
+    _V("SEARCH_MAX_DEPTH", _positive, "how deep aggregations may be nested"),
 
     _V("WS_HEARTBEAT_INTERVAL", seconds, "between two pings of a websocket"),
     _V("WS_IDLE_TIMEOUT", seconds, "a websocket silent for longer is closed"),

@@ -14,6 +14,7 @@ from runtime.instructions.step import At
 from runtime.native import ERROR, EXECUTED, WEBHOOK
 from runtime.redaction import Redactor, redact_fields
 from runtime.renewals import Begun, missed
+from runtime.signals import trail_headers
 from runtime.values import UNDEFINED
 from runtime.waits import PendingWait, compile_pattern
 from store.records import WaitEnded
@@ -213,8 +214,8 @@ class Effects:
         return url == base or url.startswith((base + "/", base + "?"))
 
     def request_headers(self: Frame, url: str, has_authorization: bool) -> dict[str, str]:
-        headers = {self.settings.correlation_id_header: self.run.correlation_id, "User-Agent": self.settings.fetch_user_agent_header,
-                   "x-prismeai-workspace-id": self.workspace.id}
+        headers = {**trail_headers(), self.settings.correlation_id_header: self.run.correlation_id,
+                   "User-Agent": self.settings.fetch_user_agent_header, "x-prismeai-workspace-id": self.workspace.id}
         if self.is_own_api(url) and not has_authorization:
             headers["Authorization"] = "Bearer " + self.workspace_token()
         return headers

@@ -69,6 +69,7 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         bus.dispatch = self._dispatch
         self._bus = bus
+        self.signals = bus.signals
         self.catalog.on_change(self._changed)
         self._node = None
         if store.cluster is not None:

@@ -47,6 +47,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self.signals = self.bus.signals
+        self.signals.gauges["leases_held"] = lambda: len(self.ownership or ())
         self.throttles = Throttles(self.settings, self.clock)
 
     async def identify(self, workspace: Workspace, session_id: str, user_id: str | None) -> Identity:

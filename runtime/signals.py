@@ -42,23 +42,18 @@ class Signals:
     """The numbers of one node. They only grow; `gauges` are asked when somebody wants to know."""
 
     __slots__ = ("runs", "automations", "failures", "instructions", "events", "run_seconds", "commit_seconds", "commits_failed",
-                 "commits_waiting", "sockets_closed", "throttled_ms", "gauges", "spans")
+                 "commits_waiting", "throttled_ms", "gauges", "spans")
 
     def __init__(self) -> None:
         self.runs = self.automations = self.failures = self.instructions = self.events = 0
         self.commits_failed = self.commits_waiting = 0
         self.run_seconds = Histogram()
         self.commit_seconds = Histogram()
-        self.sockets_closed: dict[int, int] = {}
-        """By close code."""
         self.throttled_ms: dict[str, float] = {}
         """By workspace."""
         self.gauges: dict[str, Callable[[], float]] = {}
         self.spans: Spans | None = None
         """None while nobody wants to know, which costs nothing."""
-
-    def socket_closed(self, code: int) -> None:
-        self.sockets_closed[code] = self.sockets_closed.get(code, 0) + 1
 
     def throttled(self, workspace_id: str, milliseconds: float) -> None:
         """A run of this workspace was slowed down."""
@@ -80,6 +75,10 @@ class Trail:
         self.traceparent = traceparent
         """As the caller sent it, or as the span that was begun here says it; empty when nobody traces."""
         self.tracestate = tracestate
+
+    def within(self, traceparent: str) -> Trail:
+        """The same request, seen from a span of its own."""
+        return Trail(self.correlation_id, self.workspace_id, self.route, traceparent, self.tracestate)
 
     def headers(self) -> dict[str, str]:
         """What a request that follows from this one has to carry on."""

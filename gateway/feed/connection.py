@@ -41,6 +41,7 @@ class House(Protocol):
         """The connection has an identity. Raises `TooMany` when its session has enough of them."""
 
     def leave(self, connection: Connection) -> None: ...
+    def dropped(self, code: int) -> None: ...
 
 
 class Connection:
@@ -71,6 +72,10 @@ class Connection:
     def session_id(self) -> str | None:
         return self.identity.session_id if self.identity else None
 
+    @property
+    def waiting(self) -> int:
+        return self._outbox.waiting
+
     # --- life ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -100,6 +105,7 @@ class Connection:
         """Say these last frames and goodbye, and end; subscriptions stay resumable."""
         if self._is_over:
             return
+        self._house.dropped(code)
         farewell = list(last)
         if self._record is not None:
             cursor = self._outbox.written or head(self._feed)

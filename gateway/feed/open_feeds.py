@@ -18,6 +18,10 @@ class OpenFeed(Protocol):
     @property
     def session_id(self) -> str | None: ...
 
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the reader."""
+
     def close(self, code: int, reason: str) -> None: ...
 
 
@@ -28,11 +32,20 @@ class OpenFeeds:
         self._all: set[OpenFeed] = set()
         self._emptied: asyncio.Event | None = None
         self._on_drained: list[Callable[[], Awaitable[None]]] = []
+        self.dropped: dict[int, int] = {}
+        """How many websockets the server has closed, by code."""
         gateway.sessions.on_end(self._session_ended)
         gateway.engine.on_workspace_deleted(self._workspace_deleted)
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def waiting(self) -> int:
+        """Frames that wait for all readers together."""
+        return sum(feed.waiting for feed in self._all)
+
+    def count_drop(self, code: int) -> None:
+        self.dropped[code] = self.dropped.get(code, 0) + 1
 
     def of_session(self, session_id: str | None) -> int:
         return len(self._by_session.get(session_id, ()))

@@ -52,6 +52,11 @@ class Outbox:
         self._last: _Live | None = None
         self._emptied: list[asyncio.Future[None]] = []
 
+    @property
+    def waiting(self) -> int:
+        """Live events that have not left."""
+        return self._frames
+
     def deliver(self, event: Any, id: str) -> None:
         """A live event for one subscription. The same event for a further one joins the frame that waits already."""
         if self.is_closed:

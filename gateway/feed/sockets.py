@@ -65,3 +65,6 @@ class Sockets:
 
     def leave(self, connection: Connection) -> None:
         self._feeds.remove(connection)
+
+    def dropped(self, code: int) -> None:
+        self._feeds.count_drop(code)
