@@ -16,6 +16,7 @@ from runtime.calls import Identity, Origin
 from runtime.catalog import Catalog
 from runtime.events import Bus
 from runtime.language.loader import load
+from runtime.language.source import Source
 from runtime.settings import RuntimeSettings
 from runtime.testing import CountedIds, HandClock
 from runtime.values import decode
@@ -39,7 +40,7 @@ class Shop:
         self.catalog = Catalog(self.store, self.clock, ids, settings, self.bus)
         self._seen: dict[str, int] = {}
 
-    async def add(self, document: str | dict[str, Any], **more: Any) -> str:
+    async def add(self, document: str | dict[str, Any] | Source, **more: Any) -> str:
         """Import a definition; the id of its workspace. Its events are not news."""
         source = load(document) if isinstance(document, str) else document
         result = await self.catalog.import_definition(source, owner="ada", origin=ORIGIN, **more)

@@ -89,7 +89,8 @@ def unpack(data: bytes, *, name: str = "archive") -> Archive:
 
 
 def _files(definition: Definition) -> Iterator[tuple[str, Any]]:
-    yield "index.yml", {key: value for key, value in definition.items() if key not in (*KEYED, "security")}
+    # A section without members has no file of its own, but is there.
+    yield "index.yml", {key: value for key, value in definition.items() if key != "security" and (key not in KEYED or not value)}
     if "security" in definition:
         yield "security.yml", definition["security"]
     for section in KEYED:

@@ -48,6 +48,7 @@ class Editing(Shelf):
         self._claimed: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
         self._edits: set[asyncio.Task[Any]] = set()
+        self.on_change(self._unlock)
 
     async def edit(self, id: str, edit: Edit, origin: Origin, *, last: Last | None = None) -> Edited:
         """The next revision of a workspace. Nothing happens when nothing changes and `last` has nothing to tell."""
@@ -103,6 +104,11 @@ class Editing(Shelf):
                     if id not in self._revisions:
                         self._locks.pop(id, None)
         return await self._finished(locked())
+
+    def _unlock(self, before: Workspace | None, after: Workspace | None) -> None:
+        """Nobody edits a workspace that is deleted, here or by another node."""
+        if after is None and before is not None:
+            self._locks.pop(before.id, None)
 
     async def _finished(self, work: Coroutine[Any, Any, Any]) -> Any:
         task = asyncio.create_task(work)

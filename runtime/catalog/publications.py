@@ -86,7 +86,8 @@ def published(workspace_id: str, definition: dict[str, Any], body: dict[str, Any
         raise InvalidSlug(f"{slug!r} cannot be the slug: {why}", {"slug": slug})
     labels = {key: body[key] for key in _LABELS if body.get(key) is not None}
     about = body.get("version") if type(body.get("version")) is dict else {}
-    version = Version(version_name(about.get("name"), now, lambda name: before is not None and before.version(name) is not None), now, definition, about.get("description"))
+    taken = {version.name for version in before.versions} if before is not None else set()
+    version = Version(version_name(about.get("name"), now, taken.__contains__), now, definition, about.get("description"))
     if before is not None:
         return before.with_version(version, labels, most=most)
     return Publication(slug, workspace_id, {**{key: definition[key] for key in _LABELS if key in definition}, **labels}, (version,))
