@@ -12,7 +12,7 @@ from runtime.errors import AutomationsError, ExpressionError, VariableNameError
 from runtime.events import HOST, durable
 from runtime.instructions.step import At
 from runtime.native import ERROR, EXECUTED, WEBHOOK
-from runtime.redaction import Redactor, redact_fields
+from runtime.redaction import collect, redact_fields
 from runtime.renewals import Begun, missed
 from runtime.signals import trail_headers
 from runtime.values import UNDEFINED
@@ -56,10 +56,10 @@ class Effects:
         self._draft(type, source, payload, limit=self.settings.broker_emit_maxlen)
 
     def _draft(self: Frame, type: str, source: dict[str, Any], payload: dict[str, Any], *, limit: int, persistent: bool = True) -> None:
-        run = self.run
-        if run.redactor is not None:
-            payload = run.redactor.redact(payload)
-        run.draft(native(type, source, payload, limit=limit, persistent=persistent))
+        payload = self.shown(payload)
+        if "http" in source:
+            source["http"] = self.shown(source["http"])
+        self.run.draft(native(type, source, payload, limit=limit, persistent=persistent))
 
     def _requested_source(self: Frame) -> dict[str, Any]:
         """Native events of a request name who made it; those of whatever follows from its events do not."""
@@ -131,10 +131,23 @@ class Effects:
 
     def hide(self: Frame, texts: set[str]) -> None:
         """From here on these texts appear in no native event of the run."""
-        if texts:
-            if self.run.redactor is None:
-                self.run.redactor = Redactor(())
-            self.run.redactor.add(texts)
+        self.run.redactor.add(texts)
+
+    def shown(self: Frame, value: Any) -> Any:
+        """As native events may show it; for what is cut before it gets there, which could leave half a secret."""
+        self.run.redactor.add(self.run.space.hidden_texts)
+        return self.run.redactor.redact(value)
+
+    def hide_arguments(self: Frame) -> None:
+        """What this automation declares secret among its arguments."""
+        if self.automation.secrets is not None:
+            self.hide(collect(self.automation.secrets, self.arguments))
+
+    # --- telemetry ----------------------------------------------------------------------------------
+
+    @property
+    def spans(self: Frame) -> Spans | None:
+        return self.run.services.signals.spans
 
     # --- waiting --------------------------------------------------------------------------------------
 

@@ -195,8 +195,7 @@ class Engine:
         error = reply.error
         if error is None:
             return value
-        if run.redactor is not None:
-            error.message, error.details = run.redactor.redact(error.message), run.redactor.redact(error.details)
+        error.message, error.details = run.redactor.redact(error.message), run.redactor.redact(error.details)
         raise error
 
     # --- events --------------------------------------------------------------------------------------

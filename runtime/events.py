@@ -18,6 +18,7 @@ from runtime.errors import InvalidEvent, TooBusy
 from runtime.ids import Ids
 from runtime.language.automation import Automation
 from runtime.ownership import Ownership
+from runtime.redaction import Redactor
 from runtime.settings import RuntimeSettings
 from runtime.signals import Signals
 from runtime.space import Space
@@ -94,12 +95,20 @@ class Bus:
         Listeners are those of `workspace`, the snapshot that `on_commit` puts in place. Raises `InvalidEvent` for the
         first event that cannot be, and then accepts none."""
         space = self.spaces.get(workspace.id) or Space(workspace, self._clock, self._settings)
-        drafts = [self._draft(workspace, event, origin, native) for event in events]
+        redactor = Redactor(self._hidden_texts(workspace)) if native else None
+        drafts = [self._draft(workspace, event, origin, redactor) for event in events]
         future, live = self.hand_over(space, drafts, facts, on_commit, triggers=workspace.triggers)
         await durable(future)
         return live
 
-    def _draft(self, workspace: Any, event: NewEvent, origin: Origin, is_native: bool) -> Draft:
+    def _hidden_texts(self, workspace: Any) -> frozenset[str]:
+        """What is hidden before the change that is told of, and after it."""
+        space = self.spaces.get(workspace.id)
+        texts: frozenset[str] = workspace.hidden_texts
+        return texts if space is None else texts | space.hidden_texts
+
+    def _draft(self, workspace: Any, event: NewEvent, origin: Origin, redactor: Redactor | None) -> Draft:
+        """A native event has a redactor."""
         identity = origin.identity
         source: dict[str, Any] = {"workspaceId": workspace.id, "correlationId": origin.correlation_id, "host": HOST}
         for name, value in (("userId", identity.user_id), ("sessionId", identity.session_id), ("socketId", origin.socket_id),
@@ -109,8 +118,10 @@ class Bus:
         if origin.depth:
             source["automationDepth"] = origin.depth
         limit = self._settings.broker_emit_maxlen
-        if is_native:
-            return native(event.type, {**source, **(event.source or {})}, event.payload, limit=limit)
+        if redactor is not None and "http" in source:
+            source["http"] = redactor.redact(source["http"])
+        if redactor is not None:
+            return native(event.type, {**source, **(event.source or {})}, redactor.redact(event.payload), limit=limit)
         if not isinstance(event.payload, dict):
             raise InvalidEvent("Event payload must be an object", {"event": event.type})
         source.pop("http", None)

@@ -85,6 +85,11 @@ def _read_config(frame: Frame, path: tuple) -> Any:
     return follow(_current(frame.instance.config_cell, frame), path)
 
 
+def _read_secret(frame: Frame, path: tuple) -> Any:
+    # Where text from outside is read as a template, it must not name secrets.
+    return UNDEFINED if frame.settings.template_reexpansion else follow(frame.instance.secrets, path)
+
+
 READERS: dict[str, Callable[[Frame, tuple], Any]] = {
     "global": _read_global,
     "user": lambda f, path: _read(_current(f.view.user, f), USER, f, path),
@@ -92,5 +97,6 @@ READERS: dict[str, Callable[[Frame, tuple], Any]] = {
     "run": lambda f, path: _read(_current(f.run.cell, f), RUN, f, path),
     "socket": lambda f, path: follow(f.socket.live(f.clock.now()), path),
     "config": _read_config,
+    "secret": _read_secret,
     "$workspace": lambda f, path: follow(f.instance.definition, path),
 }

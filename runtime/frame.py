@@ -15,7 +15,6 @@ from runtime.fields import READERS
 from runtime.instructions.step import Break, Outcome
 from runtime.language.automation import Automation
 from runtime.permissions.decisions import may_execute
-from runtime.redaction import collect
 from runtime.throttles import AUTOMATIONS, Throttle
 from runtime.values import UNDEFINED, copy
 from runtime.writing import Writing
@@ -99,8 +98,7 @@ class Frame(Writing, Effects):
         automation, limit = self.automation, self.settings.maximum_successive_calls
         if automation.action and self.trigger["type"] != "schedule":
             self._authorize(automation)
-        if automation.secrets is not None:
-            self.hide(collect(automation.secrets, self.arguments))
+        self.hide_arguments()
         if automation.validator is not None:
             automation.validator.check(self.arguments)
         if self.depth > limit + 1:

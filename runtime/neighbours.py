@@ -12,6 +12,7 @@ from runtime.clock import Clock
 from runtime.contexts import Cells
 from runtime.envelope import told
 from runtime.events import Bus
+from runtime.secrets import COLLECTION as SECRETS
 from runtime.space import Space
 from runtime.supervisor import Supervisor
 from store.errors import StoreError
@@ -118,6 +119,8 @@ class Neighbours:
                     self._catalog.sharing.hear(fact)
                 case Item():
                     self._catalog.sharing.hear(fact)
+                    if fact.collection == SECRETS:
+                        self._catalog.hear(fact)
                     for hear in self._on_item:
                         hear(fact)
                 case Workspace() | WorkspaceDeleted() | App() | AppDeleted():

@@ -2,17 +2,24 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 REDACTED = "REDACTED"
 _SHORT = 4
 """Texts below this length are too common to be looked for inside other texts."""
+_ENCODED_BYTES = 8
+"""Shorter ones are not looked for in base64: what stays of them there could be anything."""
+
+_URL_SAFE = str.maketrans("+/", "-_")
 
 _EACH = None
 """In a path: every item of a list."""
+
+NO_TEXTS: frozenset[str] = frozenset()
 
 SecretPaths = tuple[tuple[str | None, ...], ...]
 """Where the marked fields lie; empty, and so false, when there are none."""
@@ -29,7 +36,7 @@ def redacted_fields(schema: Any) -> SecretPaths:
 
 
 def collect(paths: SecretPaths, values: Any) -> set[str]:
-    """The texts that `values` has at these paths. Blank ones, and what is no text, are no secrets."""
+    """The texts that `values` has at these paths, and below. Blank ones, and what is no text, are no secrets."""
     found: set[str] = set()
     for path in paths:
         _collect(path, values, found)
@@ -46,20 +53,24 @@ def redact_fields(paths: SecretPaths, payload: Any) -> Any:
 class Redactor:
     """Hides the secret texts of a run, from values as they are before they become JSON.
 
-    A secret is found as it is, escaped as inside JSON text, and percent-encoded as inside a URL. It is hidden in the keys of maps
-    too. Where secrets overlap, everything that belongs to any of them goes, so that no rest tells of another.
+    A secret is found as it is, escaped as inside JSON text, percent-encoded as inside a URL, and in base64. It is hidden in the keys
+    of maps too. Where secrets overlap, everything that belongs to any of them goes, so that no rest tells of another.
     """
 
-    __slots__ = ("_long", "_short", "_shortest")
+    __slots__ = ("_added", "_long", "_short", "_shortest")
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._short: frozenset[str] = frozenset()
         self._long: tuple[str, ...] = ()
         self._shortest = 0
+        self._added: Iterable[str] = NO_TEXTS
         self.add(texts)
 
     def add(self, texts: Iterable[str]) -> None:
-        """From here on these are hidden as well."""
+        """From here on these are hidden as well. The same set again costs nothing."""
+        if texts is self._added or not texts:
+            return
+        self._added = texts
         texts = {text for text in texts if text.strip()}
         self._short |= {text for text in texts if len(text) < _SHORT}
         forms = {form for text in texts if len(text) >= _SHORT for form in _forms(text)}
@@ -108,14 +119,24 @@ class Redactor:
         return shown
 
     def _text(self, text: str) -> str:
+        if len(text) < self._shortest:
+            return text
+        shown = _cut(text, self._long) if self._is_in(text) else text
+        if "%" in shown:
+            # Each client has its own opinion on what has to be encoded.
+            for plain in (unquote(shown), unquote_plus(shown)):
+                if plain != shown and self._is_in(plain):
+                    return _cut(plain, self._long)
+        return shown
+
+    def _is_in(self, text: str) -> bool:
         size = len(text)
-        if size >= self._shortest:
-            for secret in self._long:
-                if len(secret) > size:
-                    break
-                if secret in text:
-                    return _cut(text, self._long)
-        return text
+        for secret in self._long:
+            if len(secret) > size:
+                break
+            if secret in text:
+                return True
+        return False
 
 
 def _cut(text: str, secrets: Iterable[str]) -> str:
@@ -142,7 +163,19 @@ def _spans(text: str, secret: str) -> Iterable[tuple[int, int]]:
 @lru_cache(maxsize=1024)
 def _forms(text: str) -> frozenset[str]:
     escaped = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
-    return frozenset((text, *escaped, quote(text, safe="!'()*", errors="surrogatepass")))
+    in_url = quote(text, safe="!'()*", errors="surrogatepass"), quote_plus(text, errors="surrogatepass")
+    return frozenset((text, *escaped, *in_url, *_encoded(text.encode(errors="surrogatepass"))))
+
+
+def _encoded(content: bytes) -> Iterable[str]:
+    """What stays of a text in base64, wherever it begins in what was encoded: without the ends that its neighbours change."""
+    if len(content) < _ENCODED_BYTES:
+        return
+    for before in range(3):
+        size = before + len(content)
+        text = b64encode(b"\0" * before + content).decode()[(0, 2, 3)[before]:size * 8 // 6]
+        yield text
+        yield text.translate(_URL_SAFE)
 
 
 def _marked(schema: Any, mark: str) -> SecretPaths:
@@ -167,8 +200,7 @@ def _mark(field: Any, mark: str, path: tuple[str | None, ...], paths: list[tuple
 
 def _collect(path: tuple[str | None, ...], value: Any, found: set[str]) -> None:
     if not path:
-        if isinstance(value, str) and value.strip():
-            found.add(value)
+        _collect_all(value, found)
         return
     step, rest = path[0], path[1:]
     if step is _EACH:
@@ -176,6 +208,15 @@ def _collect(path: tuple[str | None, ...], value: Any, found: set[str]) -> None:
             _collect(rest, item, found)
     elif isinstance(value, dict) and step in value:
         _collect(rest, value[step], found)
+
+
+def _collect_all(value: Any, found: set[str]) -> None:
+    if isinstance(value, str):
+        if value.strip():
+            found.add(value)
+    elif isinstance(value, (dict, list)):
+        for member in value.values() if isinstance(value, dict) else value:
+            _collect_all(member, found)
 
 
 def _cover(path: tuple[str | None, ...], value: Any) -> Any:

@@ -96,7 +96,7 @@ class Run(Actor):
         self.correlation_id = correlation_id
         self.limits = services.throttles.of(space)
         self.cell = cell
-        self.redactor: Redactor | None = space.workspace.redactor()
+        self.redactor = Redactor(space.hidden_texts)
         self.open = 0
         self.rev = 0
         self._drafts: list[Draft] = []
@@ -171,6 +171,8 @@ class Run(Actor):
             return
         self.open += 1
         frame = Frame(self, start.automation, start.variables, view.copy(), origin, socket, start.trigger, start.depth, start.delivery_id)
+        self.redactor.add(frame.instance.home.hidden_texts)
+        frame.hide_arguments()
         for type, payload in start.announce:
             frame.announce(type, payload)
         try:

@@ -8,6 +8,7 @@ from runtime.clock import Clock
 from runtime.contexts import Cell, Cells
 from runtime.envelope import LiveEvent, told
 from runtime.feed import Feed
+from runtime.redaction import collect
 from runtime.settings import RuntimeSettings
 from runtime.throttles import Limits
 from runtime.values import copy
@@ -40,6 +41,9 @@ class Space:
         """Events whose automations start as soon as it is open."""
         self.limits: Limits | None = None
         """How fast its runs may work; see `runtime.throttles`."""
+        self._hidden: frozenset[str] | None = None
+        self.is_gone = False
+        """Its workspace is deleted: the last runs tell what they do, and leave nothing else."""
         self._openings = 0
         self._outdated: set[str] = set()
         """Instances whose definition changed while what runs had set in their `config` was loaded."""
@@ -85,9 +89,10 @@ class Space:
         """Go on with a new revision. What runs have set in a `config` whose definition changed is dropped; the changes to commit,
         by the node that made the revision."""
         changes, before, self.workspace = [], self.workspace, workspace
+        self._hidden = None
         for path, instance in workspace.instances.items():
             old = before.instances.get(path)
-            is_outdated = old is None or old.config != instance.config
+            is_outdated = old is None or old.declared != instance.declared
             if self.global_cell is None:
                 if is_outdated:                          # nobody has looked yet whether there is anything to drop
                     if self._openings:
@@ -102,7 +107,7 @@ class Space:
 
     def set_config(self, instance: Instance, key: str) -> Change:
         """Make the present value of one root key of an instance's config outlive the run and the process."""
-        overlay, document = self._overlays[instance.path], instance.config_cell.document
+        overlay, document, self._hidden = self._overlays[instance.path], instance.config_cell.document, None
         if key in document:
             change = overlay.write("replace", (key,), copy(document[key]), None)
         else:
@@ -123,7 +128,7 @@ class Space:
             instance.config_cell.ends = ends
 
     def _hold_config(self, instance: Instance) -> None:
-        overlay = self._overlays[instance.path]
+        overlay, self._hidden = self._overlays[instance.path], None
         instance.config_cell = Cell(overlay.key, {**copy(instance.config), **copy(overlay.document)})
 
     def _config_key(self, path: str) -> ContextKey:
@@ -137,6 +142,17 @@ class Space:
                 self.tell(told(stored.body, stored.position))
             if len(page) < _PAGE:
                 self.feed.head = head
+
+    @property
+    def hidden_texts(self) -> frozenset[str]:
+        """What no native event may show now: that of the workspace, and what runs have set where its config is secret."""
+        if self._hidden is None:
+            found = self.workspace.hidden_texts
+            for instance in self.workspace.instances.values():
+                if instance.secret_fields:
+                    found |= collect(instance.secret_fields, instance.config_cell.document)
+            self._hidden = found
+        return self._hidden
 
     def close(self) -> None:
         """Forget what was loaded; it is read again before the next run."""

@@ -11,7 +11,8 @@ from runtime.contexts import Cell
 from runtime.language.automation import Automation
 from runtime.permissions.rules import Rules
 from runtime.permissions.shares import Shares
-from runtime.redaction import Redactor, collect, secret_fields
+from runtime.redaction import NO_TEXTS, SecretPaths, collect, secret_fields
+from runtime.secrets import RATES
 from runtime.settings import RuntimeSettings
 from runtime.triggers import TriggerIndex
 from runtime.values import copy
@@ -25,7 +26,9 @@ class Instance:
     """A workspace seen from inside: the workspace itself (`path` is empty) or one installed app."""
 
     def __init__(self, workspace_id: str, path: str, definition: dict[str, Any], config: dict[str, Any], settings: RuntimeSettings,
-                 *, app_slug: str | None = None, parent: Instance | None = None) -> None:
+                 *, declared: dict[str, Any] | None = None, app_slug: str | None = None, parent: Instance | None = None,
+                 secrets: Mapping[str, str] | None = None) -> None:
+        """`declared` is the config with secrets as references, where that differs."""
         self.workspace_id = workspace_id
         self.path = path
         self.prefix = path + "." if path else ""
@@ -35,8 +38,13 @@ class Instance:
         self.parent = parent
         self.definition = definition
         self.config = config
+        self.declared = config if declared is None else declared
+        self.secrets = secrets or {}
+        """What `{{secret}}` reads here: an app sees none but those that its config passes on."""
         self.settings = settings
         self.imports: dict[str, Instance] = {}
+        self.home: Workspace
+        """The revision that it is a part of."""
         self.config_cell = Cell(ContextKey(workspace_id, "config", path), config)
         """What `{{config}}` reads: the definition, and what runs have set over it."""
         self.automations = {slug: Automation(document.get("slug") or slug, document, self)
@@ -57,6 +65,11 @@ class Instance:
         return automation
 
     @cached_property
+    def secret_fields(self) -> SecretPaths:
+        """Where the config holds what is to be hidden."""
+        return secret_fields((self.definition.get("config") or {}).get("schema") or {})
+
+    @cached_property
     def endpoint_urls(self) -> dict[str, str]:
         base = f"{self.settings.api_url}/workspaces/{self.workspace_id}/webhooks/"
         return {a.endpoint: base + quote(self.prefix + a.endpoint, safe="/:*") for a in self.automations.values() if a.endpoint}
@@ -74,7 +87,7 @@ class Workspace:
     """One revision of a workspace, ready to run."""
 
     def __init__(self, id: str, slug: str, owner: str, revision: int, definition: dict[str, Any], root: Instance,
-                 settings: RuntimeSettings, *, is_suspended: bool = False) -> None:
+                 settings: RuntimeSettings, secrets: Mapping[str, str] | None = None, *, is_suspended: bool = False) -> None:
         self.id = id
         self.slug = slug
         self.owner = owner
@@ -85,6 +98,7 @@ class Workspace:
         self.settings = settings
         self.shares = Shares()
         """Of the workspace, whatever its revision: see `runtime.catalog.shelf`."""
+        self.secrets = secrets or {}
         self.instances: dict[str, Instance] = {}
         self._list(root)
         self.is_suspended = is_suspended
@@ -94,9 +108,10 @@ class Workspace:
     def build(cls, *, id: str, slug: str, owner: str, revision: int, definition: dict[str, Any], find_app: FindApp,
               settings: RuntimeSettings, secrets: Mapping[str, str] | None = None, is_suspended: bool = False) -> Workspace:
         config = resolve_config(definition, settings.workspace_config, slug, secrets or {})
-        root = Instance(id, "", definition, config, settings)
+        declared = resolve_config(definition, settings.workspace_config, slug, {}) if secrets else config
+        root = Instance(id, "", definition, config, settings, declared=declared, secrets=secrets)
         _install(root, find_app, settings, (), definition.get("id") or id)
-        return cls(id, slug, owner, revision, definition, root, settings, is_suspended=is_suspended)
+        return cls(id, slug, owner, revision, definition, root, settings, secrets, is_suspended=is_suspended)
 
     @cached_property
     def rules(self) -> Rules:
@@ -119,19 +134,17 @@ class Workspace:
             path = path.rpartition(".")[0]
 
     @cached_property
-    def secrets(self) -> frozenset[str]:
-        """Texts that no native event may show: config fields declared secret, here and in the installed apps."""
-        found: set[str] = set()
+    def hidden_texts(self) -> frozenset[str]:
+        """What no native event may show: the secrets, and config fields declared secret, here and in the installed apps."""
+        found = {value for name, value in self.secrets.items() if not name.startswith(RATES)}
         for instance in self.instances.values():
-            paths = secret_fields((instance.definition.get("config") or {}).get("schema") or {})
-            found |= collect(paths, instance.config)
-        return frozenset(found)
-
-    def redactor(self) -> Redactor | None:
-        return Redactor(self.secrets) if self.secrets else None
+            if instance.secret_fields:
+                found |= collect(instance.secret_fields, instance.config)
+        return frozenset(found) if found else NO_TEXTS
 
     def _list(self, instance: Instance) -> None:
         self.instances[instance.path] = instance
+        instance.home = self
         for below in instance.imports.values():
             self._list(below)
 
@@ -145,7 +158,11 @@ def _install(parent: Instance, find_app: FindApp, settings: RuntimeSettings, abo
         definition = find_app(slug, imported.get("appVersion"))
         if definition is None or definition.get("id") == home:
             continue
-        config = resolve_config(definition, settings.app_config, slug, {}, over=imported.get("config"), parent=parent.config)
-        instance = Instance(parent.workspace_id, parent.prefix + name, copy(definition), config, settings, app_slug=slug, parent=parent)
+        over, declared = imported.get("config"), None
+        config = resolve_config(definition, settings.app_config, slug, parent.secrets, over=over, parent=parent.config)
+        if parent.secrets or parent.declared is not parent.config:
+            declared = resolve_config(definition, settings.app_config, slug, {}, over=over, parent=parent.declared)
+        instance = Instance(parent.workspace_id, parent.prefix + name, copy(definition), config, settings, declared=declared,
+                            app_slug=slug, parent=parent)
         parent.imports[name] = instance
         _install(instance, find_app, settings, (*above, slug), home)

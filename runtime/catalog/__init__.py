@@ -162,7 +162,7 @@ class Catalog(Editing):
     async def _delete(self, id: str, origin: Origin) -> None:
         old, before = self.revision(id), self.require(id)
         app = self._app_of(id)
-        facts: list[Fact] = [WorkspaceDeleted(id)]
+        facts: list[Fact] = [WorkspaceDeleted(id), *self.secrets.ends(id)]
         if app is not None:
             facts.append(AppDeleted(app.slug))
         users: list[User] = []

@@ -9,13 +9,17 @@ from runtime.catalog.definitions import Definition, Revision, from_fact
 from runtime.catalog.publications import Publication
 from runtime.errors import NotFound
 from runtime.permissions.shares import Sharing
+from runtime.secrets import COLLECTION, SecretBook
 from runtime.settings import RuntimeSettings
 from runtime.workspace import Workspace
 from store.protocol import Store
-from store.records import App, AppDeleted, WorkspaceDeleted
+from store.records import App, AppDeleted, Item, WorkspaceDeleted
 from store.records import Workspace as WorkspaceFact
 
 OnChange = Callable[[Workspace | None, Workspace | None], None]
+Heard = WorkspaceFact | WorkspaceDeleted | App | AppDeleted | Item
+_ALWAYS = 0
+"""A time at which whatever never ends is there."""
 
 
 class User(NamedTuple):
@@ -31,13 +35,14 @@ class Shelf:
     def __init__(self, store: Store, settings: RuntimeSettings) -> None:
         self._store = store
         self._settings = settings
+        self.secrets = SecretBook()
         self.sharing = Sharing(store)
         self._revisions: dict[str, Revision] = {}
         self._live: dict[str, Workspace] = {}
         self._ids_by_slug: dict[str, str] = {}
         self._apps: dict[str, Publication] = {}
         self._apps_changed = 0
-        """Counts publications: a snapshot that was built before the last one has to be built again."""
+        """Counts publications, and secrets heard of: a snapshot that was built before the last one has to be built again."""
         self._listeners: list[OnChange] = []
         self.is_hearing = False
         """The change that listeners are told of was committed by another node."""
@@ -48,6 +53,8 @@ class Shelf:
         self._revisions = {fact.id: from_fact(fact) for fact in await self._store.workspaces()}
         self._ids_by_slug = {revision.slug: id for id, revision in self._revisions.items()}
         await self.sharing.load(self._revisions)
+        for item in await self._store.items(COLLECTION, "", _ALWAYS):
+            self.secrets.take(item)
         self._live = {id: self._build(revision) for id, revision in self._revisions.items()}
         for live in self._live.values():
             live.shares = self.sharing.of(live.id)
@@ -56,14 +63,15 @@ class Shelf:
         """Take over what was stored by others since then, as if it was heard now."""
         apps, workspaces = await self._store.apps(), await self._store.workspaces()
         await self.sharing.load([fact.id for fact in workspaces])
+        secrets = await self._store.items(COLLECTION, "", _ALWAYS)
         for slug in self._apps.keys() - {fact.slug for fact in apps}:
             self.hear(AppDeleted(slug))
         for id in self._revisions.keys() - {fact.id for fact in workspaces}:
             self.hear(WorkspaceDeleted(id))
-        for fact in (*apps, *workspaces):
+        for fact in (*secrets, *apps, *workspaces):
             self.hear(fact)
 
-    def hear(self, fact: WorkspaceFact | WorkspaceDeleted | App | AppDeleted) -> None:
+    def hear(self, fact: Heard) -> None:
         """Go on with what another node has committed. What is known already changes nothing."""
         self.is_hearing = True
         try:
@@ -71,7 +79,7 @@ class Shelf:
         finally:
             self.is_hearing = False
 
-    def _take(self, fact: WorkspaceFact | WorkspaceDeleted | App | AppDeleted) -> None:
+    def _take(self, fact: Heard) -> None:
         match fact:
             case WorkspaceFact():
                 known = self._revisions.get(fact.id)
@@ -86,6 +94,8 @@ class Shelf:
                     self._put_app(fact.slug, app)
             case AppDeleted(slug):
                 self._put_app(slug, None)
+            case Item():
+                self.put_secrets(fact)
 
     # --- reading -------------------------------------------------------------------------------------
 
@@ -150,6 +160,7 @@ class Shelf:
     def _put_away(self, id: str) -> None:
         old = self._revisions.pop(id, None)
         self.sharing.forget(id)
+        self.secrets.forget(id)
         if old is not None:
             if self._ids_by_slug.get(old.slug) == id:
                 del self._ids_by_slug[old.slug]
@@ -171,10 +182,18 @@ class Shelf:
                 users.append(User(before, after))
         return users
 
+    def put_secrets(self, kept: Item) -> None:
+        """Put a new snapshot, of the same revision, in the place of the one that knew the secrets before."""
+        changed = self.secrets.take(kept)
+        revision = self._revisions.get(changed) if changed is not None else None
+        if revision is not None:
+            self._apps_changed += 1
+            self._put_live(revision.id, self._build(revision))
+
     def _build(self, revision: Revision) -> Workspace:
         return Workspace.build(id=revision.id, slug=revision.slug, owner=revision.owner, revision=revision.number,
                                definition=revision.definition, find_app=self._find_app, settings=self._settings,
-                               is_suspended=revision.is_suspended)
+                               secrets=self.secrets.values(revision.id), is_suspended=revision.is_suspended)
 
     def _find_app(self, slug: str, version: str | None) -> Definition | None:
         app = self._apps.get(slug)

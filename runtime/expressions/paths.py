@@ -17,6 +17,9 @@ Evaluate = Callable[[Scope], Any]
 CONTEXTS = frozenset(("global", "user", "session", "run", "socket", "config", "$workspace"))
 """First words that name a shared context; any other names a local variable."""
 
+SECRET = "secret"
+"""`secret.name`, written out, is a secret of the workspace, unless there is a variable `secret`. Names made while running reach none."""
+
 MAX_NAME = 10_000
 MAX_KEYS = 200
 
@@ -103,6 +106,8 @@ def compile_path(path: Path) -> Evaluate:
         return _shared(name, keys)
     if not keys:
         return lambda scope: scope.locals.get(name, UNDEFINED)
+    if name == SECRET:
+        return _secret(keys)
     if len(keys) == 1:
         return _one(name, keys[0])
     if len(keys) == 2:
@@ -114,6 +119,13 @@ def compile_path(path: Path) -> Evaluate:
 
 def _shared(name: str, keys: Path) -> Evaluate:
     return lambda scope: scope.read(name, keys)
+
+
+def _secret(keys: Path) -> Evaluate:
+    def read(scope: Scope) -> Any:
+        variable = scope.locals.get(SECRET, UNDEFINED)
+        return follow(variable, keys) if variable is not UNDEFINED else scope.read(SECRET, keys)
+    return read
 
 
 def _one(name: str, key: Key) -> Evaluate:

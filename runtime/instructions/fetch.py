@@ -178,8 +178,8 @@ async def _with_secrets(frame: Frame, parameters: dict[str, Any]) -> tuple[dict[
 
 def _report(frame: Frame, parameters: dict[str, Any], reply: Reply, masks: list[str]) -> None:
     body = None if isinstance(reply.body, EventStream) else bodies.decode_body(reply.body, reply.content_type)
-    response = {"status": reply.status, "body": _bounded(body), "headers": reply.headers}
-    frame.native("runtime.fetch.failed", {"request": _reported(parameters), "response": Redactor(masks).redact(response)})
+    response = {"status": reply.status, "body": _bounded(frame.shown(body)), "headers": reply.headers}
+    frame.native("runtime.fetch.failed", {"request": _reported(frame.shown(parameters)), "response": Redactor(masks).redact(response)})
 
 
 def _reported(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -115,6 +115,9 @@ class Frame(Protocol):
         instruction that waits: a run that is started again goes on with the wait that it began there."""
 
     def request_headers(self, url: str, has_authorization: bool) -> dict[str, str]:
+    def shown(self, value: Any) -> Any:
+        """As native events may show it; for what is cut before it gets there, which could leave half a secret."""
+
         """The headers every outgoing request carries: correlation id, workspace, and for the own API a short-lived token."""
 
     def is_own_api(self, url: str) -> bool: ...

@@ -60,9 +60,13 @@ class Frame:
         self.documents = Documents()
         self.told: list[tuple[Any, ...]] = []
         self.hidden_texts: set[str] = set()
+        self.throttle = None
 
     def hide(self, texts: set[str]) -> None:
         self.hidden_texts |= texts
+
+    def shown(self, value: Any) -> Any:
+        return value
 
     def read(self, context: str, path: tuple) -> Any:
         return None

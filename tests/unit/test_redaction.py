@@ -42,8 +42,8 @@ def test_without_marks_there_are_no_paths(schema: Any):
 
 
 def test_only_texts_that_are_not_blank_are_collected():
-    values = {"body": {"token": "s3cret", "nested": {"key": " \n"}, "keys": [{"value": "one"}, {"value": 2}, 3]}, "password": ["x"]}
-    assert collect(secret_fields(ARGUMENTS), values) == {"s3cret", "one"}
+    values = {"body": {"token": "s3cret", "nested": {"key": " \n"}, "keys": [{"value": "one"}, {"value": 2}, 3]}, "password": [{"a": "x", "b": 1}]}
+    assert collect(secret_fields(ARGUMENTS), values) == {"s3cret", "one", "x"}
     assert collect(secret_fields(ARGUMENTS), {"body": None}) == set()
 
 
