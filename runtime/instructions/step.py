@@ -110,14 +110,14 @@ class Frame(Protocol):
     def hide(self, texts: set[str]) -> None:
         """From here on these texts appear in no native event of the run."""
 
+    def shown(self, value: Any) -> Any:
+        """As native events may show it; for what is cut before it gets there, which could leave half a secret."""
+
     def wait_for(self, patterns: list[dict[str, Any]], timeout: float, at: At) -> Awaitable[dict[str, Any] | None]:
         """Registered when this returns; the awaitable gives the first matching event, or None when time is up. `at` is the
         instruction that waits: a run that is started again goes on with the wait that it began there."""
 
     def request_headers(self, url: str, has_authorization: bool) -> dict[str, str]:
-    def shown(self, value: Any) -> Any:
-        """As native events may show it; for what is cut before it gets there, which could leave half a secret."""
-
         """The headers every outgoing request carries: correlation id, workspace, and for the own API a short-lived token."""
 
     def is_own_api(self, url: str) -> bool: ...
