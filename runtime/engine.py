@@ -10,8 +10,9 @@ from runtime.calls import NOBODY, Call, NewEvent, Origin, Response
 from runtime.catalog import Catalog
 from runtime.clock import Clock, iso
 from runtime.contexts import Cells
+from runtime.departure import Departure
 from runtime.envelope import LiveEvent
-from runtime.errors import NotFound, TooBusy
+from runtime.errors import NotFound, Suspended, TooBusy
 from runtime.events import Bus, Listener, durable
 from runtime.feed import Feed
 from runtime.firings import TRIGGERED, Fired, delivery_of, fired, is_told
@@ -40,7 +41,6 @@ from store.query import EventQuery
 from store.records import Delivered, Delivery, Item, Member, StoredEvent, Tick, Wait, WaitEnded
 
 _log = logging.getLogger("motorik.engine")
-_UNLOAD_SECONDS = 5
 
 
 class Engine:
@@ -65,12 +65,13 @@ class Engine:
         self._scheduler = Scheduler(clock, fire=self._fire, settings=settings)
         self._spaces = bus.spaces
         self._head = 0
-        self._on_deleted: list[Callable[[str], None]] = []
+        self._departure = Departure(self._services, self._supervisor, self.catalog)
         self._tasks: set[asyncio.Task[Any]] = set()
         bus.dispatch = self._dispatch
         self._bus = bus
         self.signals = bus.signals
         self.catalog.on_change(self._changed)
+        self.catalog.before_delete = self._ready
         self._node = None
         if store.cluster is not None:
             self._node = Node(store.cluster, member or Member("", "", "", 0), self._services, self.catalog, self._supervisor,
@@ -134,7 +135,7 @@ class Engine:
 
         Every fact of the run is durable when this returns or raises. Cancelling the call does not stop the run.
         """
-        space = await self._ready(call.workspace_id)
+        space = await self._ready_to_run(call.workspace_id)
         found = space.workspace.triggers.endpoints.find(call.endpoint, call.raw_endpoint)
         if found is None:
             raise NotFound(f"Did not find any matching trigger for endpoint {call.endpoint}",
@@ -168,7 +169,7 @@ class Engine:
 
     async def test(self, workspace_id: str, slug: str, payload: dict[str, Any], origin: Origin, response: Response | None = None) -> Any:
         """Run any automation of a workspace by its slug, endpoint or not; its output."""
-        space = await self._ready(workspace_id)
+        space = await self._ready_to_run(workspace_id)
         automation = space.workspace.automation(slug)
         if automation is None:
             raise NotFound("Automation not found", {"workspaceId": workspace_id, "automation": slug})
@@ -223,7 +224,7 @@ class Engine:
         return space.topics_of(user_id) if space and space.topics and user_id else frozenset()
 
     def on_workspace_deleted(self, callback: Callable[[str], None]) -> None:
-        self._on_deleted.append(callback)
+        self._departure.on_gone.append(callback)
 
     def _dispatch(self, space: Space, live: LiveEvent, listeners: Sequence[Listener]) -> None:
         """Start the automations that listen to a committed event, in the order they were declared."""
@@ -324,19 +325,10 @@ class Engine:
             self._adopt(new)
         elif old is not None:
             self._scheduler.forget(old.id)
-            self._hold(self._unload(self._spaces.pop(old.id, None)))
-
-    async def _unload(self, space: Space | None) -> None:
-        """The runs that the deletion set off still end; then sockets are told and memory is freed."""
-        if space is None:
-            return
-        deadline = self.clock.monotonic() + _UNLOAD_SECONDS
-        await asyncio.sleep(0)
-        while self._supervisor.is_running(space) and self.clock.monotonic() < deadline:
-            await self.clock.sleep(0.05)
-        self._services.cells.forget(space.id)
-        for callback in self._on_deleted:
-            callback(space.id)
+            space = self._spaces.pop(old.id, None)
+            if space is not None:
+                space.is_gone = True
+                self._hold(self._departure.see_off(space))
 
     def _adopt(self, workspace: Workspace, ticks: dict[tuple[str, str], int] | None = None) -> None:
         """Go on with this revision. `ticks` are the last firings, given after a downtime."""
@@ -366,6 +358,13 @@ class Engine:
         space = self._space(workspace_id)
         if not space.is_open:
             await space.open(self._services.cells, self.clock.now())
+        return space
+
+    async def _ready_to_run(self, workspace_id: str) -> Space:
+        """The same for those who call. Raises `Suspended`."""
+        space = await self._ready(workspace_id)
+        if space.workspace.is_suspended:
+            raise Suspended("This workspace is suspended", {"workspaceId": workspace_id})
         return space
 
     # --- runs ----------------------------------------------------------------------------------------

@@ -29,13 +29,15 @@ from runtime.waits import Waits
 from store.errors import Fenced, StoreError
 from store.protocol import Store
 from store.query import EventQuery
-from store.records import Delivery, Event, Fact, RunHeld, Volatile
+from store.records import Change, Delivery, Event, Fact, Item, RunHeld, Tick, Topic, Volatile, Wait
 
 _log = logging.getLogger("motorik.events")
 
 Listener = tuple[Automation, str]
 """An automation to start, and the id of its delivery."""
 Dispatch = Callable[[Space, LiveEvent, Sequence[Listener]], None]
+_STATE = frozenset((Change, Delivery, Item, Tick, Topic, Wait))
+"""Facts that a deleted workspace does not have any more; its events go on being stored."""
 HOST = {"service": "runtime", "replica": "n1"}
 
 
@@ -83,6 +85,8 @@ class Bus:
         accepted = [self._accept(workspace_id, space.waits, index, draft, now, created_at, batch) for draft in drafts]
         if self._ownership is not None:
             self._own(workspace_id, accepted, batch)
+        if space.is_gone:
+            batch = [fact for fact in batch if type(fact) not in _STATE]
         future = space.last_batch = self._store.commit(batch) if batch else _settled()
         began = self._clock.monotonic()
         self.signals.commits_waiting += 1

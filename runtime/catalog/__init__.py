@@ -6,7 +6,7 @@ or nothing of it happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,8 @@ class Catalog(Editing):
 
     def __init__(self, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings, bus: Bus) -> None:
         super().__init__(store, clock, ids, settings, bus)
+        self.before_delete: Callable[[str], Awaitable[Any]] = _nothing
+        """Awaited with the id of a workspace that is about to be deleted: what its last automations read must be read before."""
         self.versions = Versions(self, store, clock, settings.maximum_workspace_version)
 
     # --- workspaces ----------------------------------------------------------------------------------
@@ -160,6 +162,7 @@ class Catalog(Editing):
         return {"slug": edited.slug, **copy(edited.definition[section][edited.slug])}
 
     async def _delete(self, id: str, origin: Origin) -> None:
+        await self.before_delete(id)
         old, before = self.revision(id), self.require(id)
         app = self._app_of(id)
         facts: list[Fact] = [WorkspaceDeleted(id), *self.secrets.ends(id)]
@@ -202,6 +205,10 @@ class Catalog(Editing):
         told, event = Origin(origin.correlation_id), replace(event, source={"appSlug": slug})
         await asyncio.gather(*(self._bus.accept(user, [event], told) for user in users
                                if any(instance.app_slug == slug for instance in user.instances.values())))
+
+
+async def _nothing(id: str) -> None:
+    """For a catalog without runs."""
 
 
 def _suspended(old: Revision, is_suspended: bool, reason: str) -> Step:
