@@ -141,16 +141,10 @@ class Engine:
             raise NotFound(f"Did not find any matching trigger for endpoint {call.endpoint}",
                            {"workspaceId": call.workspace_id, "endpoint": call.endpoint})
         automations, parameters = found
-        if not self._may_enter(call.origin):
-            await call.response.patiently(self._supervisor.enter())
-        try:
-            run = await self._run(space, call.origin)
-            replies = [self._start_webhook(run, automation, call, parameters, first=index == 0)
-                       for index, automation in enumerate(automations)]
-            return await self._answer(run, replies[0], call.response)
-        finally:
-            if not call.origin.depth:
-                self._supervisor.leave()
+
+        def begin(run: Run) -> Reply:
+            return [self._start_webhook(run, automation, call, parameters, first=index == 0) for index, automation in enumerate(automations)][0]
+        return await self._admitted(space, call.origin, call.response, begin)
 
     def _start_webhook(self, run: Run, automation: Automation, call: Call, parameters: dict[str, str], *, first: bool) -> Reply:
         variables = call.variables
@@ -173,11 +167,25 @@ class Engine:
         automation = space.workspace.automation(slug)
         if automation is None:
             raise NotFound("Automation not found", {"workspaceId": workspace_id, "automation": slug})
-        run, trigger = await self._run(space, origin), {"type": "automation", "value": slug}
+        trigger = {"type": "automation", "value": slug}
         arguments = {**payload, "$http": response} if response is not None else dict(payload)
         announce = ((INTERACTION, self._interaction(automation, trigger, origin)),)
-        reply = self._begin(run, Start(automation, arguments, origin, trigger, reply=Reply(), announce=announce))
-        return await self._answer(run, reply, response or Response())
+        start = Start(automation, arguments, origin, trigger, reply=Reply(), announce=announce)
+        return await self._admitted(space, origin, response or Response(), lambda run: self._begin(run, start))
+
+    async def _admitted(self, space: Space, origin: Origin, response: Response, begin: Callable[[Run], Reply]) -> Any:
+        """What `begin` starts, when there is room for it. A call from an automation to its own server never queues behind the run
+        that waits for it."""
+        admission, counts, reply = self._supervisor.admission, not origin.depth, None
+        if counts and not admission.may_enter(space.id):
+            await response.patiently(admission.enter(space.id))
+        try:
+            run = await self._run(space, origin)
+            reply = begin(run)
+            return await self._answer(run, reply, response)
+        finally:
+            if counts:
+                admission.leave_after(space.id, reply)
 
     def _begin(self, run: Run, start: Start) -> Reply:
         run.tell(start)
@@ -368,10 +376,6 @@ class Engine:
         return space
 
     # --- runs ----------------------------------------------------------------------------------------
-
-    def _may_enter(self, origin: Origin) -> bool:
-        """A call from an automation to its own server never queues behind the run that waits for it."""
-        return origin.depth > 0 or self._supervisor.may_enter()
 
     def _hold(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -3,18 +3,16 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from collections import deque
 
+from runtime.admission import Admission
 from runtime.clock import Timer
 from runtime.contexts import Cell
-from runtime.errors import TooBusy
 from runtime.lifespans import taken_from
 from runtime.run import Run
 from runtime.services import Services
 from runtime.space import Space
 from store.records import ContextKey, StoredContext
 
-_MOST_QUEUED = 10_000
 _MOST_REMEMBERED = 10_000
 
 
@@ -27,12 +25,12 @@ class Supervisor:
         self._runs: dict[tuple[str, str], Run] = {}
         self._remembered: dict[tuple[str, str], Timer] = {}
         """When runs that are over are forgotten."""
-        self._admitted = 0
-        self._queue: deque[Future[None]] = deque()
+        settings = services.settings
+        self.admission = Admission(settings.run_max_concurrency, settings.workspace_max_concurrent_runs, on_empty=self._calm)
         self.is_draining = False
         self._quiet: Future[None] | None = None
         self._signals.gauges.update(runs_open=lambda: self.open_runs, runs_remembered=lambda: len(self._remembered),
-                                    calls_waiting=lambda: len(self._queue))
+                                    calls_waiting=lambda: self.admission.waiting)
 
     @property
     def open_runs(self) -> int:
@@ -86,38 +84,6 @@ class Supervisor:
             raise
         return stored
 
-    # --- admission -----------------------------------------------------------------------------------
-
-    def may_enter(self) -> bool:
-        """Count a call from outside in, if there is room; then `leave` must follow."""
-        if self._admitted < self._services.settings.run_max_concurrency and not self.is_draining:
-            self._admitted += 1
-            return True
-        return False
-
-    async def enter(self) -> None:
-        """Wait for room, first come, first served. Raises `TooBusy` when too many wait or the node is stopping."""
-        if self.may_enter():
-            return
-        if self.is_draining or len(self._queue) >= _MOST_QUEUED:
-            raise TooBusy("The server is stopping" if self.is_draining else "Too many calls are waiting", {"retryAfter": 1})
-        turn: Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave()
-            raise
-
-    def leave(self) -> None:
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)                       # its place goes to the next one, the count stays
-                return
-        self._admitted -= 1
-
     # --- the end -------------------------------------------------------------------------------------
 
     def _bury(self, run: Run) -> None:
@@ -133,8 +99,7 @@ class Supervisor:
             self._remembered[key] = self._services.clock.call_later(life, lambda: self._forget(key, run))
         else:
             self._drop(key)
-        if self.is_draining and not self.open_runs:
-            self._wake()
+        self._calm()
 
     def _forget(self, key: tuple[str, str], run: Run) -> None:
         del self._remembered[key]
@@ -183,20 +148,30 @@ class Supervisor:
                 timer.cancel()
             run.abandon()
             self._drop(key)
-        if self.is_draining and not self.open_runs:
-            self._wake()
+        self._calm()
         return [run for _, run in broken]
 
     async def drain(self, seconds: float) -> None:
         """Take no more calls, let runs end for `seconds`, then cancel what still waits."""
         self.is_draining = True
-        if self.open_runs and seconds > 0:
+        self.admission.close()
+        if self._is_busy and seconds > 0:
             self._quiet = asyncio.get_running_loop().create_future()
             timer = self._services.clock.call_later(seconds, self._wake)
             await self._quiet
             timer.cancel()
+        self.admission.turn_away()
         for run in tuple(self._runs.values()):
             await run.cancel()
+
+    @property
+    def _is_busy(self) -> bool:
+        """A call that has been let in may not have begun its run yet."""
+        return bool(self.admission.inside or self.open_runs)
+
+    def _calm(self) -> None:
+        if self.is_draining and not self._is_busy:
+            self._wake()
 
     def _wake(self) -> None:
         if self._quiet is not None and not self._quiet.done():

@@ -368,7 +368,7 @@ async def test_c17_an_output_is_what_it_was_when_its_automation_ended(store: Sto
 @pytest.mark.parametrize("increment", [put("global.n", "{% {{global.n}} + 1 %}"), put("global.n", 1, type="add"), put("global.n", "{% ({{global.n}} or 0) + 1 %}")])
 async def test_c18_four_hundred_concurrent_increments_count_to_four_hundred(store: Store, increment: Any) -> None:
     automations = {"main": endpoint(HOLD, increment), "zero": endpoint(put("global.n", 0)), "read": endpoint(output="{{global.n}}")}
-    async with sandbox(automations, on=store, run_max_concurrency=500) as box:
+    async with sandbox(automations, on=store, run_max_concurrency=500, workspace_max_concurrent_runs=500) as box:
         await box.call("zero")
         running = await start(box, *(box.call("main") for _ in range(400)))
         await box.emit("go")
