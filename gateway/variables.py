@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ Read = Callable[[str], Any]
 _SHORTEST_KEY = 16
 _YES = frozenset(("true", "yes", "y", "1"))
 _NO = frozenset(("false", "no", "n", "0"))
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _UNITS = {"b": 1, "kb": 1024, "mb": 1024 ** 2, "gb": 1024 ** 3}
 
 
@@ -128,6 +130,20 @@ def storage(value: str) -> str:
     return value
 
 
+def header(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise Unreadable("the name of a header")
+    return value.lower()
+
+
+def pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as problem:
+        raise Unreadable(f"a regular expression ({problem})") from None
+    return value
+
+
 class Variable(NamedTuple):
     """`read` turns its text into the value of the field that has the same name in lower case."""
 
@@ -158,10 +174,11 @@ VARIABLES = (
     _V("CORS_ADDITIONAL_ALLOWED_ORIGINS", words, "origins, besides studio and pages, that browsers may call from"),
 
     _V("ADMIN_TOKEN", text, "bearer token of the predefined owner; made at first start when absent", is_secret=True),
-    _V("JWT_SECRET", text, "signs login tokens; the same on all nodes; made at first start when absent", is_secret=True),
+    _V("JWT_SECRET", text, "signs login tokens; the same on all nodes; made at first start when absent; after a comma, older ones that still count",
+       is_secret=True),
     _V("SECRETS_KEY", keys, "seals the secrets of workspaces: the first of a list seals, all of them open; the same on all nodes; made at first start "
        "when absent, but not on MongoDB", is_secret=True),
-    _V("INTERNAL_API_KEY", text, "what programs show that read the metrics or set the log level", is_secret=True),
+    _V("INTERNAL_API_KEY", text, "what programs show that read the metrics or set the log level; made at first start when absent", is_secret=True),
     _V("LOG_FORMAT", one_of("text", "json"), "how the log is written: lines for eyes, or one JSON object a line"),
     _V("LOG_LEVEL", one_of("debug", "info", "warn", "warning", "error"), "from which level on lines are written; PUT /sys/logging changes it"),
     _V("LOG_REQUESTS", yes_no, "yes: a line for each request that was answered"),
@@ -169,6 +186,7 @@ VARIABLES = (
     _V("ACCESS_TOKENS_MAX_AGE", _positive, "life of a login, in seconds"),
     _V("SESSION_COOKIES_MAX_AGE", _positive, "life of the login cookie, in seconds"),
     _V("SUPER_ADMIN_EMAILS", words, "accounts that may do everything"),
+    _V("PASSWORD_VALIDATION_REGEXP", pattern, "what a new password must look like"),
     _V("WORKSPACE_CREATION", one_of("any", "members", "admins"), "who may create workspaces"),
     _V("SESSION_SWITCH", one_of("any", "own"), "own: `set session.id` refuses login sessions of other users"),
 
@@ -190,8 +208,13 @@ VARIABLES = (
     _V("UPLOADS_MAX_SIZE", size, "largest file of a multipart body, and largest binary body"),
     _V("HTTP_TIMEOUT_MS", _count, "a webhook that has not answered by then gets 408; 0 waits for ever"),
     _V("WEBHOOKS_SSE_KEEPALIVE", milliseconds, "shortest interval between keep-alives of a stream"),
-    _V("CORRELATION_ID_HEADER", str.lower, "header that names the run"),
+    _V("CORRELATION_ID_HEADER", header, "header that names the run"),
     _V("OVERWRITE_CORRELATION_ID_HEADER", yes_no, "no: a correlation id given by the caller is kept"),
+    _V("SESSION_ID_HEADER", header, "header of answers that names the session"),
+    _V("API_KEY_HEADER", header, "header that brings an API key"),
+    _V("CSRF_TOKEN_HEADER", header, "header that calls by cookie need, and in which `GET /v2/me` gives its value"),
+    _V("USER_ID_HEADER", header, "header that automations never see: only this server could say who calls"),
+    _V("ROLE_HEADER", header, "the same for the role of the caller"),
 
     _V("CONTEXT_UNAUTHENTICATED_SESSION_EXPIRE_TIME", seconds, "life of a session opened by `set session.id`, after its last set"),
     _V("CONTEXT_RUN_EXPIRE_TIME", seconds, "life of `run` after the last automation of the run"),

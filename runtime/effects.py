@@ -14,7 +14,7 @@ from runtime.instructions.step import At
 from runtime.native import ERROR, EXECUTED, WEBHOOK
 from runtime.redaction import collect, redact_fields
 from runtime.renewals import Begun, missed
-from runtime.signals import trail_headers
+from runtime.signals import Spans, trail_headers
 from runtime.values import UNDEFINED
 from runtime.waits import PendingWait, compile_pattern
 from store.records import WaitEnded

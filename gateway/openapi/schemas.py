@@ -81,6 +81,7 @@ _SCHEMAS: dict[str, Schema] = {
     "Success": shape("success", success={"const": True}),
     "Version": shape("name", name=TEXT, description=LABEL, createdAt=INSTANT),
     "NewVersion": shape(name={"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,15}$"}, description=LABEL),
+    "Secrets": {"type": "object", "additionalProperties": shape(value=TEXT, description=TEXT)},
     "Health": shape("status", status={"const": "ok"}),
     "Readiness": shape("status", "checks", status={"enum": ["ready", "unavailable"]},
                        checks={"type": "object", "additionalProperties": TEXT}),

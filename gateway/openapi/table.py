@@ -77,6 +77,33 @@ ROUTES: tuple[Route, ...] = (
           {"version": TEXT, "format": {"enum": ["yaml", "zip"]}}, gives=(YAML, ZIP)),
     Route("POST", _WS + "/versions/{version}/export", "A version as an archive", OWNER, ANY, gives=(ZIP,)),
 
+    Route("POST", _WS + "/suspend", "Let it do nothing until it is resumed", OPERATOR, others=(404,), body=OBJECT),
+    Route("POST", _WS + "/resume", "Let it go on", OPERATOR, others=(404,), body=OBJECT),
+
+    Route("GET", _WS + "/versions", "Its versions, the newest first", OWNER, list_of(ref("Version"))),
+    Route("POST", _WS + "/versions", "Keep it as it is now, under a name", OWNER, ref("Version"), body=ref("NewVersion")),
+    Route("DELETE", _WS + "/versions/{version}", "Forget a version", OWNER, ref("Id")),
+    *(Route("POST", _WS + "/versions/{version}/" + word, "Go back to a version", OWNER, ref("Imported"), body=OBJECT)
+      for word in ("pull", "rollback")),
+    Route("POST", _WS + "/versions/{version}/duplicate", "Begin another workspace from a version", OWNER, ref("WorkspaceIndex"), body=OBJECT,
+          others=(429,)),
+
+    Route("GET", _WS + "/pages", "Its pages", OWNER, list_of(OBJECT)),
+    Route("POST", _WS + "/pages", "Add a page", OWNER, OBJECT, body=OBJECT, needs_body=True),
+    Route("GET", _WS + "/pages/{slug}", "A page", OWNER),
+    Route("PATCH", _WS + "/pages/{slug}", "Replace the members given", OWNER, OBJECT, body=OBJECT),
+    Route("DELETE", _WS + "/pages/{slug}", "Remove it", OWNER),
+
+    Route("GET", _WS + "/security/secrets", "Names and descriptions of its secrets; values are never shown", OWNER, OBJECT),
+    Route("PATCH", _WS + "/security/secrets", "Set the secrets given", OWNER, OBJECT, body=ref("Secrets"), needs_body=True),
+    Route("PUT", _WS + "/security/secrets", "Put these in the place of all", OWNER, OBJECT, body=ref("Secrets"), needs_body=True),
+    Route("DELETE", _WS + "/security/secrets/{name}", "Forget a secret", OWNER),
+
+    Route("POST", _WS + "/search", "Search events with a query language and aggregations", ANYONE, OBJECT, body=OBJECT, needs_body=True,
+          others=(401, 403, 404, 429)),
+    Route("GET", _WS + "/usage", "What it was used for", OWNER, OBJECT,
+          {"afterDate": TEXT, "beforeDate": TEXT, "interval": {"enum": ["day", "month"]}, "details": TEXT}, others=(429,)),
+
     Route("GET", _WS + "/automations", "All, without their instructions", OWNER, list_of(ref("AutomationSummary"))),
     Route("POST", _WS + "/automations", "Add one", OWNER, ref("NamedAutomation"), body=ref("Automation"), needs_body=True),
     Route("GET", _WS + "/automations/{slug}", "A whole automation", OWNER, ref("NamedAutomation")),

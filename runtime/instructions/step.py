@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.ids import Ids
     from runtime.outbound import Outbound
     from runtime.settings import RuntimeSettings
+    from runtime.signals import Spans
     from runtime.throttles import Throttle
 
 At = tuple[str | int, ...]
@@ -61,6 +62,10 @@ class Frame(Protocol):
     def outbound(self) -> Outbound: ...
     @property
     def identity(self) -> Identity: ...
+
+    @property
+    def spans(self) -> Spans | None:
+        """Whoever wants to know how long things take; None while nobody does."""
 
     def read(self, context: str, path: tuple) -> Any:
         """The value at `path` of a context, UNDEFINED when there is none."""

@@ -5,6 +5,7 @@ An instruction that cannot be compiled becomes a step that raises, because a doc
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from runtime.errors import AutomationsError, InvalidInstruction, VariableNameError
@@ -16,6 +17,8 @@ from runtime.values import UNDEFINED
 from store.changes import Unapplicable
 
 _VARYING = object()
+_MEASURED = frozenset(("fetch", "emit", "wait"))
+_NO_ATTRIBUTES: dict[str, str] = {}
 
 
 class Compiler:
@@ -66,7 +69,8 @@ class Compiler:
 
     def build(self, word: str, body: Any, at: At) -> Step:
         build = INSTRUCTIONS.get(word)
-        return build(body, (*at, word), self) if build else call.build_named(word, body, (*at, word), self)
+        step = build(body, (*at, word), self) if build else call.build_named(word, body, (*at, word), self)
+        return _measured(word, step) if word in _MEASURED else step
 
     def entry(self, instruction: Any, at: At) -> tuple[list[Evaluate], Step]:
         """An entry of `all`: what to compute when the `all` starts, and the step that finds it in `frame.ahead`."""
@@ -145,6 +149,14 @@ def _from_data(word: str, evaluate: Evaluate, at: At) -> Step:
 
 def _no_payload(word: str) -> InvalidInstruction:
     return InvalidInstruction(f"Invalid {word} instruction : undefined or null payload", {"instructionName": word})
+
+
+def _measured(word: str, step: Step) -> Step:
+    """The step, as a span of its own for those who collect spans."""
+    def run(frame: Frame) -> Outcome | Awaitable[Outcome]:
+        spans = frame.spans
+        return step(frame) if spans is None else spans.around(word, _NO_ATTRIBUTES, partial(step, frame))
+    return run
 
 
 def _not_written() -> InvalidInstruction:
