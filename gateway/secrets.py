@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gateway import wire
-from gateway.auth import is_admin
 from gateway.errors import invalid
 from gateway.management import SECRETS, body_of, enter
 from runtime.catalog.secrets import SecretEdits
@@ -56,7 +55,7 @@ class _Secrets:
 
     async def delete(self, request: web.Request) -> web.Response:
         visit, name = await enter(self._gateway, request, SECRETS), request.match_info["name"]
-        _admit([name], is_admin(visit.origin.identity))
+        _admit([name], self._gateway.auth.is_super_admin(visit.origin.identity))
 
         def edit(present: Secrets) -> Secrets:
             if name not in present:
@@ -67,7 +66,7 @@ class _Secrets:
 
     async def _change(self, request: web.Request, *, is_whole: bool) -> web.Response:
         visit = await enter(self._gateway, request, SECRETS)
-        given, by_admin = _checked(await body_of(self._gateway, request)), is_admin(visit.origin.identity)
+        given, by_admin = _checked(await body_of(self._gateway, request)), self._gateway.auth.is_super_admin(visit.origin.identity)
         _admit(given, by_admin)
         now = self._gateway.clock.now()
 

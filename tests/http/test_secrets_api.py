@@ -53,7 +53,7 @@ async def test_a_change_is_in_force_when_it_is_acknowledged_and_told_by_names_al
         assert await output(at, "own") == "two"
         assert await secrets(at, "DELETE", name="b") == (200, {"name": "b"})
         await secrets(at, "PATCH", {"stripe": None})
-        assert (await secrets(at, "GET"))[1] == {} and await output(at, "own") == ""
+        assert (await secrets(at, "GET"))[1] == {} and await output(at, "own") == {}
         assert await told(at) == [
             {"created": ["stripe", "a"], "updated": [], "deleted": []}, {"created": ["b"], "updated": ["stripe"], "deleted": ["a"]},
             {"created": [], "updated": [], "deleted": ["b"]}, {"created": [], "updated": [], "deleted": ["stripe"]}]
