@@ -108,20 +108,23 @@ def _counted(cluster: Cluster | None) -> CountedIds:
 
 
 class _Watched:
-    """A store, and how many of its answers are still to come."""
+    """A store, and how many of its answers are still to come, those of what it shares with other nodes included."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Any, whole: _Watched | None = None) -> None:
         self._store = store
+        self._whole = whole or self
         self.awaited = 0
+        cluster = None if whole else store.cluster
+        self.cluster = cluster if cluster is None else self if cluster is store else _Watched(cluster, self)
 
     def commit(self, facts: Sequence[Fact]) -> Future[int]:
         future = self._store.commit(facts)
-        self.awaited += 1
+        self._whole.awaited += 1
         future.add_done_callback(self._answered)
         return future
 
     def _answered(self, future: Future[int]) -> None:
-        self.awaited -= 1
+        self._whole.awaited -= 1
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
@@ -129,11 +132,11 @@ class _Watched:
             return found
 
         async def counted(*arguments: Any, **named: Any) -> Any:
-            self.awaited += 1
+            self._whole.awaited += 1
             try:
                 return await found(*arguments, **named)
             finally:
-                self.awaited -= 1
+                self._whole.awaited -= 1
         return counted
 
 
