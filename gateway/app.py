@@ -37,6 +37,7 @@ from gateway.limits import Door
 from gateway.metrics import Requests
 from gateway.operators import Operators
 from gateway.passing import Passing
+from gateway.tallies import Tallies
 from runtime.clock import Clock, SystemClock
 from runtime.engine import Engine
 from runtime.ids import Ids, RandomIds
@@ -111,6 +112,7 @@ class Server:
             await self._site.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
+        await gateway.door.close()
         await gateway.engine.stop(gateway.settings.shutdown_grace_seconds, last=self._end_feeds)
         await self._runner.cleanup()
         await gateway.passing.close()
@@ -155,7 +157,10 @@ async def build(settings: Settings, keys: Keys, *, clock: Clock | None = None, i
     engine.on_session_end(sessions.ended)
     passing = Passing(keys.passing, clock, patience=settings.http_timeout_ms / 1000 or None,
                       owner=opened.cluster.owner if opened.cluster is not None else None)
-    return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock), opened, clock, ids, passing,
+    tallies = Tallies(opened, clock, ids.uuid()) if member is not None else None
+    if tallies is not None:
+        engine.on_item(tallies.hear)
+    return Server(Gateway(settings, engine, auth, sessions, Door(settings, clock, tallies), opened, clock, ids, passing,
                           Operators(auth, keys.internal)))
 
 
@@ -165,7 +170,7 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, catch_up, requests=gateway.requests,
                            spans=gateway.engine.signals.spans, logs_requests=settings.log_requests)
     app = web.Application(middlewares=[edge], client_max_size=settings.request_max_size)
-    app.on_response_prepare.append(middleware.finish(Cors(settings), settings.runtime.correlation_id_header))
+    app.on_response_prepare.append(middleware.finish(Cors(settings), settings))
     webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order
     health.add_routes(gateway, app.router)
     logins.add_routes(gateway, app.router)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import hdrs, web
 
+from gateway.accounts import email_key
 from gateway.limits import Proxies
 from gateway.passing import CALLER
 from gateway.tokens import ACCESS, Tokens, access_session_id
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 CORRELATION = web.RequestKey("correlation_id", str)
 """The correlation id of a request: made at the door, replaced by that of the run that calls."""
 
+SESSION = web.RequestKey("session_id", str)
+"""The session of the caller, once it is known: answers name it."""
+
 COOKIE = "access-token"
 LEGACY_HEADER = "x-prismeai-token"
-CSRF_HEADER = "x-prismeai-csrf-token"
-API_KEY_HEADER = "x-prismeai-api-key"
 OWNER = "owner"
 
 _REMEMBERED = 10_000
@@ -71,11 +73,14 @@ class Auth:
     """Tells who is calling. Verified tokens are remembered by their digest, so that no secret is compared letter by letter."""
 
     def __init__(self, settings: Settings, keys: Keys, sessions: Sessions, clock: Clock) -> None:
-        self.tokens = Tokens(keys.signing, settings.runtime.api_url, clock)
+        self.tokens = Tokens(keys.signing, settings.runtime.api_url, clock, keys.retired)
+        self.csrf_header = settings.csrf_token_header
         self._admin = _digest(keys.admin_token)
         self._csrf_key = keys.csrf
         self._sessions = sessions
         self._clock = clock
+        self._super_admins = frozenset(email_key(email) for email in settings.super_admin_emails)
+        self._api_key_header = settings.api_key_header
         self._proxies = Proxies(settings.trusted_proxies)
         self._logins: dict[bytes, _Login] = {}
         self._correlation_header = settings.runtime.correlation_id_header
@@ -96,17 +101,19 @@ class Auth:
         if authorization is not None and authorization[:7].lower() == "bearer ":
             found = await self.identify(authorization[7:].strip())
         elif LEGACY_HEADER in headers:
-            found = await self.identify(headers[LEGACY_HEADER].strip())
+            found = (await self.identify(headers[LEGACY_HEADER].strip()))._replace(is_ours=False)
         elif hdrs.COOKIE in headers:
             found = await self._by_cookie(request)
         else:
             found = _NONE
         if not found.identity.is_login and found.workspace_id != _workspace_of(request):
             found = found._replace(identity=NOBODY)      # a session that an automation chose means something in its workspace only
-        if API_KEY_HEADER in headers:
-            found = self._with_key(found, headers[API_KEY_HEADER])
+        if self._api_key_header in headers:
+            found = self._with_key(found, headers[self._api_key_header])
+        if found.identity.session_id is not None:
+            request[SESSION] = found.identity.session_id
         if required and found.identity.user_id is None:
-            raise Unauthenticated("Credentials are required" if not found.is_ours else "The credentials are no longer valid")
+            raise Unauthenticated("The credentials are no longer valid" if found.is_ours else "Credentials are required")
         return found
 
     async def identify(self, token: str) -> Credentials:
@@ -158,11 +165,21 @@ class Auth:
         if CALLER in request:
             return request[CALLER] or None
         headers = request.headers
-        return self._proxies.caller(request.remote, headers[hdrs.X_FORWARDED_FOR]) if hdrs.X_FORWARDED_FOR in headers else request.remote
+        if hdrs.X_FORWARDED_FOR not in headers:
+            return request.remote
+        return self._proxies.caller(request.remote, ",".join(headers.getall(hdrs.X_FORWARDED_FOR)))
 
     def role_in(self, workspace: Workspace, identity: Identity) -> str | None:
         """The caller's role in a workspace; None for those who have none."""
-        return role_of(workspace, identity)
+        return OWNER if self.is_super_admin(identity) else role_of(workspace, identity)
+
+    def is_super_admin(self, identity: Identity) -> bool:
+        """Whether this is the predefined owner, or the login of an account in SUPER_ADMIN_EMAILS."""
+        return is_admin(identity) or identity.is_login and identity.email is not None and self.is_reserved(identity.email)
+
+    def is_reserved(self, email: str) -> bool:
+        """Whether the account with this address may do everything."""
+        return bool(self._super_admins) and email_key(email) in self._super_admins
 
     def member(self, workspace: Workspace, identity: Identity) -> Identity:
         """The same caller with the role filled in."""
@@ -185,6 +202,10 @@ class Auth:
             presented = Presented(workspace_id=claims["workspaceId"], name=claims["apiKey"])
         return found._replace(api_key=key, identity=replace(found.identity, api_key=presented))
 
+    def pseudonym(self, text: str) -> str:
+        """What logs call somebody whose address is nobody's business; the same each time."""
+        return hmac.new(self._csrf_key, b"pseudonym " + text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
+
     async def _by_cookie(self, request: web.Request) -> Credentials:
         token = request.cookies.get(COOKIE)
         if not token:
@@ -192,9 +213,9 @@ class Auth:
         found = (await self.identify(token))._replace(is_ours=False)      # the header beside it is somebody else's
         session_id = found.identity.session_id
         if session_id is not None and request.method not in _SAFE_METHODS:
-            given = request.headers.get(CSRF_HEADER, "")
-            if not hmac.compare_digest(given.encode(), self.csrf_token(session_id).encode()):
-                raise Forbidden(f"A call with a cookie needs the header {CSRF_HEADER}, whose value GET /v2/me gives")
+            given = request.headers.get(self.csrf_header, "")
+            if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.csrf_token(session_id).encode()):
+                raise Forbidden(f"A call with a cookie needs the header {self.csrf_header}, whose value GET /v2/me gives")
         return found
 
     async def _verify(self, token: str, digest: bytes) -> Credentials:
@@ -204,13 +225,14 @@ class Auth:
         claims = self.tokens.read(token) if token.count(".") == 2 and len(token) <= _LONGEST_TOKEN else None
         if claims is None:
             return _NONE
-        expires = claims.get("exp")
-        expires_at = expires * 1000 if expires is not None else None
-        if expires_at is not None and expires_at <= self._clock.now():
+        expires_at = claims["exp"] * 1000
+        if expires_at <= self._clock.now():
             return _EXPIRED
         if "correlationId" in claims:
             return await self._of_run(claims)
-        session = await self._sessions.find(claims.get("prismeaiSessionId") or "")
+        if "apiKey" in claims:
+            return _NONE                               # the key of a workspace is nobody's login
+        session = await self._sessions.find(claims["prismeaiSessionId"])
         return self._remember(digest, session, expires_at) if session is not None else _EXPIRED
 
     async def _of_run(self, claims: dict[str, Any]) -> Credentials:
@@ -222,20 +244,22 @@ class Auth:
             identity = ADMIN
         else:
             session = await self._sessions.find(session_id) if session_id else None
-            identity = identity_of(session) if session is not None else Identity(user_id, session_id, is_login=False)
+            identity = self._identity(session) if session is not None else Identity(user_id, session_id, is_login=False)
         return Credentials(identity, True, claims["correlationId"], claims["workspaceId"], claims["depth"], claims.get("socketId"))
 
+    def _identity(self, session: Session) -> Identity:
+        """Who may do everything is the owner wherever they go."""
+        body = facts(session)
+        email = body.get("email")
+        role = OWNER if email is not None and self.is_reserved(email) else None
+        return Identity(session.user_id, session.id, session.expires_at, email, body.get("authData"), role)
+
     def _remember(self, digest: bytes, session: Session, expires_at: int | None) -> Credentials:
-        credentials = Credentials(identity_of(session), is_ours=True)
+        credentials = Credentials(self._identity(session), is_ours=True)
         if len(self._logins) >= _REMEMBERED:
             del self._logins[next(iter(self._logins))]
         self._logins[digest] = _Login(session.id, expires_at, session, credentials)
         return credentials
-
-
-def identity_of(session: Session) -> Identity:
-    body = facts(session)
-    return Identity(session.user_id, session.id, session.expires_at, body.get("email"), body.get("authData"))
 
 
 def is_admin(identity: Identity) -> bool:

@@ -51,6 +51,7 @@ class Settings:
     access_tokens_max_age: int = 2_592_000
     session_cookies_max_age: int = 2_592_000
     super_admin_emails: tuple[str, ...] = ()
+    password_validation_regexp: str = "^.{8,32}$"
     workspace_creation: str = "any"
     disable_rate_limit: bool = False
     rate_limits_profile: str = ""
@@ -69,6 +70,11 @@ class Settings:
     uploads_max_size: int = 10_000_000
     http_timeout_ms: int = 60_000
     overwrite_correlation_id_header: bool = True
+    session_id_header: str = "x-prismeai-session-id"
+    api_key_header: str = "x-prismeai-api-key"
+    csrf_token_header: str = "x-prismeai-csrf-token"
+    user_id_header: str = "x-prismeai-user-id"
+    role_header: str = "x-prismeai-role"
     search_timeout: float = 2
     search_forbidden_aggs: tuple[str, ...] = ("scripted_metric",)
     search_max_depth: int = 5

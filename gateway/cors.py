@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from gateway.config import Settings
 
 _METHODS = "GET, POST, PUT, PATCH, DELETE, HEAD"
-_REQUEST_HEADERS = "authorization, content-type, accept-language, x-prismeai-token, x-prismeai-api-key, x-prismeai-csrf-token"
-_ANSWER_HEADERS = "x-prismeai-session-id, x-prismeai-csrf-token, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After"
+_REQUEST_HEADERS = "authorization, content-type, accept-language, x-prismeai-token"
+_ANSWER_HEADERS = "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After"
 _PREFLIGHT_SECONDS = "600"
 
 
@@ -19,7 +19,9 @@ class Cors:
         studio = urlsplit(settings.runtime.studio_url)
         self._origins = frozenset((f"{studio.scheme}://{studio.netloc}", *settings.cors_additional_allowed_origins))
         self._pages_host = settings.runtime.pages_host.lower()
-        self._exposed = f"{settings.runtime.correlation_id_header}, {_ANSWER_HEADERS}"
+        self._exposed = ", ".join((settings.runtime.correlation_id_header, settings.session_id_header, settings.csrf_token_header,
+                                   _ANSWER_HEADERS))
+        self._accepted = f"{_REQUEST_HEADERS}, {settings.api_key_header}, {settings.csrf_token_header}"
         self.allows = lru_cache(1024)(self._allows)
 
     def headers(self, origin: str, *, is_preflight: bool = False) -> dict[str, str]:
@@ -28,7 +30,7 @@ class Cors:
             return {"Vary": "Origin"}
         headers = {"Vary": "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
         if is_preflight:
-            return {**headers, "Access-Control-Allow-Methods": _METHODS, "Access-Control-Allow-Headers": _REQUEST_HEADERS,
+            return {**headers, "Access-Control-Allow-Methods": _METHODS, "Access-Control-Allow-Headers": self._accepted,
                     "Access-Control-Max-Age": _PREFLIGHT_SECONDS}
         return {**headers, "Access-Control-Expose-Headers": self._exposed}
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import hdrs, web
 
 from gateway import bodies, multipart, wire
-from gateway.auth import is_admin
 from gateway.errors import invalid
 from runtime.calls import Identity
 from runtime.catalog import archive
@@ -28,13 +27,13 @@ _PATIENCE_SECONDS = 15
 """An import that takes longer goes on by itself."""
 
 
-def admit_creation(gateway: Gateway, identity: Identity, limit: str) -> None:
+async def admit_creation(gateway: Gateway, request: web.Request, identity: Identity, limit: str) -> None:
     """Whether this caller may make a workspace here, and now."""
     who = gateway.settings.workspace_creation
     is_guest = "anonymous" in (identity.auth_data or {})
-    if not is_admin(identity) and (who == "admins" or who == "members" and is_guest):
+    if not gateway.auth.is_super_admin(identity) and (who == "admins" or who == "members" and is_guest):
         raise Forbidden(f"On this server only {who} may create workspaces")
-    gateway.door.admit(limit, identity.user_id)
+    await gateway.door.enter(request, limit, identity.user_id)
 
 
 async def document(gateway: Gateway, request: web.Request) -> Source:

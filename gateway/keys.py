@@ -30,6 +30,9 @@ class Keys(NamedTuple):
     internal: str = ""
     """What programs of the operator show."""
 
+    retired: tuple[bytes, ...] = ()
+    """Keys of older secrets: they sign nothing any more, and what they signed counts until it ends."""
+
     @property
     def passing(self) -> bytes:
         """What nodes prove to each other that they are nodes of this installation."""
@@ -50,7 +53,7 @@ async def agree(settings: Settings, ids: Ids, cluster: Cluster) -> Keys:
     admin, is_new = (settings.admin_token, False) if settings.admin_token else await _agreed(cluster, ADMIN_TOKEN_FILE, ids)
     secret = settings.jwt_secret or (await _agreed(cluster, JWT_SECRET_FILE, ids))[0]
     # The key must not lie in the same database as what it seals.
-    derived = [f"motorik secrets {settings.jwt_secret}".encode()] if settings.jwt_secret else []
+    derived = [f"motorik secrets {one}".encode() for one in _listed(settings.jwt_secret)] if settings.jwt_secret else []
     internal = settings.internal_api_key or (await _agreed(cluster, INTERNAL_KEY_FILE, ids))[0]
     return _keys(admin, secret, (*_given(settings), *derived), is_new=is_new)._replace(internal=internal)
 
@@ -79,7 +82,13 @@ def data_folder(storage_url: str) -> Path | None:
 
 
 def _keys(admin: str, secret: str, sealing: tuple[bytes, ...], *, is_new: bool) -> Keys:
-    return Keys(admin, _derive(secret, "login"), _derive(secret, "csrf"), is_new, sealing)
+    newest, *older = _listed(secret)
+    return Keys(admin, _derive(newest, "login"), _derive(newest, "csrf"), is_new, sealing, retired=tuple(_derive(one, "login") for one in older))
+
+
+def _listed(secret: str) -> list[str]:
+    """JWT_SECRET may name older secrets after the one that signs, separated by commas."""
+    return [part for text in secret.split(",") if (part := text.strip())] or [secret]
 
 
 def _derive(secret: str, purpose: str) -> bytes:

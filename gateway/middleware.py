@@ -9,8 +9,9 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from gateway import errors, logs, wire
-from gateway.auth import CORRELATION
+from gateway.auth import CORRELATION, SESSION
 from gateway.cors import Cors
+from gateway.limits import LIMIT_HEADERS
 from gateway.metrics import NO_ROUTE, Requests
 from gateway.passing import HEADER, Passing, Relayed
 from gateway.tracing import TRACEPARENT, TRACESTATE, carried_on
@@ -18,6 +19,7 @@ from runtime.errors import AutomationsError, TooLarge
 from runtime.signals import TRAIL, Spans, Trail
 
 if TYPE_CHECKING:
+    from gateway.config import Settings
     from runtime.clock import Clock
     from runtime.ids import Ids
 
@@ -83,16 +85,20 @@ def edge(clock: Clock, ids: Ids, passing: Passing | None = None,
     return counting
 
 
-def finish(cors: Cors, correlation_header: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+def finish(cors: Cors, settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     """What every answer carries, streams and websockets included: called right before the headers leave."""
-    correlation_header = istr(correlation_header)
+    correlation_header, session_header = istr(settings.runtime.correlation_id_header), istr(settings.session_id_header)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        if LIMIT_HEADERS in request:
+            headers.update(request[LIMIT_HEADERS])
         if isinstance(response, Relayed):
             return
-        headers = response.headers
         headers[correlation_header] = request[CORRELATION]
         headers[hdrs.SERVER] = "Motorik"
+        if SESSION in request:
+            headers[session_header] = request[SESSION]
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is not None:
             headers.extend(cors.headers(origin, is_preflight=request.method == "OPTIONS"))

@@ -28,8 +28,6 @@ class Answer(Response):
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.streaming = False
-        self.own_headers: dict[str, str] = {}
-        """Those of the gateway, on every kind of answer."""
         self._patience = patience
         self._deadline: asyncio.Timeout | None = None
         self._request = request
@@ -44,7 +42,7 @@ class Answer(Response):
             body, kind = wire.output_body(output)
         except TypeError as problem:
             raise InvalidOutput(f"The output cannot be written as JSON: {problem}") from None
-        headers = {"content-type": kind, **self.own_headers}
+        headers = {"content-type": kind}
         if self.headers:
             headers |= _checked(self.headers)
         return web.Response(body=body, status=self.status or 200, headers=headers)
@@ -97,7 +95,7 @@ class Answer(Response):
             self._beating = None
 
     async def _start(self) -> None:
-        headers = {**_STREAM_HEADERS, **self.own_headers, **_checked(self.headers)}
+        headers = {**_STREAM_HEADERS, **_checked(self.headers)}
         self._stream = stream = web.StreamResponse(status=self.status or 200, headers=headers)
         self.streaming = True
         if self._deadline is not None:

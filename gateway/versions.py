@@ -45,13 +45,13 @@ class _Versions:
 
     async def pull(self, request: web.Request) -> web.Response:
         visit = await enter(self._gateway, request, UPDATE)
-        self._gateway.door.admit("import", visit.origin.identity.user_id)
+        await self._gateway.door.enter(request, "import", visit.origin.identity.user_id)
         return await import_answer(self._gateway, self._versions.pull(visit.workspace.id, request.match_info["version"], visit.origin))
 
     async def duplicate(self, request: web.Request) -> web.Response:
         """Who may read a workspace may begin one like it."""
         visit = await enter(self._gateway, request, READ)
-        admit_creation(self._gateway, visit.origin.identity, "import")
+        await admit_creation(self._gateway, request, visit.origin.identity, "import")
         made = await self._versions.duplicate(visit.workspace.id, request.match_info["version"], visit.origin.identity.user_id or "",
                                               visit.origin)
         return shown(self._gateway, made.id)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from gateway.app import Gateway
 
 _log = logging.getLogger("motorik.gateway")
-
-SESSION_HEADER = "x-prismeai-session-id"
 
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
 _TEST_ROLES = frozenset((OWNER, "editor"))
@@ -51,7 +49,9 @@ class Webhooks:
         self._limits = Limits(settings.request_max_size, settings.uploads_max_size)
         self._test_limits = Limits(settings.request_max_size, _TEST_FILE_BYTES)
         self._timeout = settings.http_timeout_ms / 1000 or None
-        self._correlation_header = settings.runtime.correlation_id_header
+        named = (settings.runtime.correlation_id_header, settings.session_id_header, settings.api_key_header, settings.csrf_token_header,
+                 settings.user_id_header, settings.role_header)
+        self._shown_name = lru_cache(2048)(partial(_shown_name, _HIDDEN | frozenset(named)))
 
     async def call(self, request: web.Request) -> web.StreamResponse:
         """ANY /v2/workspaces/{WS}/webhooks/{endpoint}"""
@@ -98,16 +98,14 @@ class Webhooks:
             if workspace is not None:
                 credentials = credentials._replace(identity=self._auth.member(workspace, credentials.identity))
         if self._door.limits_webhooks and credentials.correlation_id is None and CALLER not in request:
-            self._door.admit("webhooks_user", credentials.identity.user_id or public(self._auth.address(request)))
-            self._door.admit("webhooks_workspace", workspace_id, _HOUR)
+            self._door.admit("webhooks_user", credentials.identity.user_id or public(self._auth.address(request)), request=request)
+            self._door.admit("webhooks_workspace", workspace_id, _HOUR, request=request)
         return credentials
 
     async def _respond(self, request: web.Request, body: bytes, answer: Answer, origin: Origin,
                        running: Awaitable[Any]) -> web.StreamResponse:
         """Await the output and send it: as the answer, or as the end of the stream that the run has begun. The node that holds
         the run answers itself."""
-        if origin.identity.session_id is not None:
-            answer.own_headers[SESSION_HEADER] = origin.identity.session_id
         try:
             output = await running
             return await answer.finish(output) if answer.streaming else answer.plain(output)
@@ -126,21 +124,21 @@ class Webhooks:
             answer.stop_beating()
 
     async def _failed(self, answer: Answer, error: AutomationsError) -> web.StreamResponse:
-        return await answer.finish(error.body()) if answer.streaming else wire.refusal(error, headers=answer.own_headers)
+        return await answer.finish(error.body()) if answer.streaming else wire.refusal(error)
 
     def _timed_out(self, answer: Answer) -> web.Response:
         """The run goes on; what it answers later is nobody's any more."""
         answer.discard()
         timeout = round((self._timeout or 0) * 1000)
         error = TimedOut(f"The automation has not answered within {timeout} ms", {"timeout": timeout})
-        return wire.answer({**error.body(), "timeout": timeout}, 408, headers=answer.own_headers)
+        return wire.answer({**error.body(), "timeout": timeout}, 408)
 
     def _headers(self, request: web.Request, credentials: Credentials) -> dict[str, str]:
         """The headers an automation sees: lower-case names, nothing that belongs to this platform or to proxies."""
         shown: dict[str, str] = {}
         for name, value in request.headers.items():
-            key = _shown_name(name)
-            if key and key != self._correlation_header:
+            key = self._shown_name(name)
+            if key:
                 shown[key] = f"{shown[key]}, {value}" if key in shown else value
         if credentials.is_ours:
             shown.pop("authorization", None)
@@ -149,8 +147,7 @@ class Webhooks:
         return shown
 
 
-@lru_cache(2048)
-def _shown_name(name: str) -> str:
+def _shown_name(hidden: frozenset[str], name: str) -> str:
     """The name in lower case; empty for a header that automations do not see."""
     name = name.lower()
-    return "" if name in _HIDDEN or name.startswith(_HIDDEN_PREFIXES) else name
+    return "" if name in hidden or name.startswith(_HIDDEN_PREFIXES) else name

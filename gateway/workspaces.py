@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gateway import wire
-from gateway.auth import is_admin
 from gateway.errors import invalid
 from gateway.imports import admit_creation, document, exported, import_answer, shown
 from gateway.management import DELETE, READ, UPDATE, body_of, enter, listed, may, page
@@ -54,7 +53,7 @@ class _Workspaces:
 
     async def create(self, request: web.Request) -> web.Response:
         origin = await self._gateway.auth.origin(request, required=True)
-        admit_creation(self._gateway, origin.identity, "create_workspace")
+        await admit_creation(self._gateway, request, origin.identity, "create_workspace")
         workspace = await self._catalog.create(await body_of(self._gateway, request), _user(origin.identity), origin)
         return shown(self._gateway, workspace.id)
 
@@ -85,13 +84,13 @@ class _Workspaces:
 
     async def import_new(self, request: web.Request) -> web.Response:
         origin = await self._gateway.auth.origin(request, required=True)
-        admit_creation(self._gateway, origin.identity, "import")
+        await admit_creation(self._gateway, request, origin.identity, "import")
         source = await document(self._gateway, request)
         return await import_answer(self._gateway, self._catalog.import_definition(source, owner=_user(origin.identity), origin=origin))
 
     async def import_over(self, request: web.Request) -> web.Response:
         visit = await enter(self._gateway, request, UPDATE)
-        self._gateway.door.admit("import", visit.origin.identity.user_id)
+        await self._gateway.door.enter(request, "import", visit.origin.identity.user_id)
         source = await document(self._gateway, request)
         merge = isinstance(source, Archive) and not source.is_whole
         return await import_answer(self._gateway, self._catalog.import_definition(
@@ -113,7 +112,7 @@ class _Workspaces:
 
     async def _suspend(self, request: web.Request, *, is_suspended: bool) -> web.Response:
         visit = await enter(self._gateway, request, READ)
-        if not is_admin(visit.origin.identity):
+        if not self._gateway.auth.is_super_admin(visit.origin.identity):
             raise Forbidden("Only administrators of this server may suspend and resume workspaces")
         reason = (await body_of(self._gateway, request)).get("reason", "")
         if type(reason) is not str:

@@ -107,7 +107,7 @@ async def test_a_token_nobody_signed_is_no_token(door: House, token: str) -> Non
 async def test_a_token_of_another_installation_is_no_token(door: House) -> None:
     api_url = door.gateway.settings.runtime.api_url
     for tokens in (Tokens(b"other" * 8, api_url, door.clock), Tokens(KEYS.signing, "https://elsewhere/v2", door.clock)):
-        assert (await door.request("GET", "/v2/me", headers=bearer(tokens.login("admin", "at:admin", None))))[0] == 401
+        assert (await door.request("GET", "/v2/me", headers=bearer(tokens.login("admin", "at:admin", 2_000_000_000_000))))[0] == 401
 
 
 async def test_a_bad_access_token_is_refused_even_where_credentials_are_optional(door: House) -> None:
@@ -218,13 +218,14 @@ def test_keys_are_made_once_and_kept_for_their_owner_alone(tmp_path: Path) -> No
     assert first.made_admin_token and not second.made_admin_token
     assert first[:3] == second[:3] and len(first.admin_token) == 64
     files = sorted(os.listdir(tmp_path / "data"))
-    assert files == ["admin-token", "jwt-secret"]
+    assert files == ["admin-token", "internal-api-key", "jwt-secret", "secrets-key"]
     assert {stat.S_IMODE((tmp_path / "data" / name).stat().st_mode) for name in files} == {0o600}
 
 
 def test_given_keys_win_and_touch_no_disk(tmp_path: Path) -> None:
-    settings = Settings.from_environment({"STORAGE_URL": f"file:{tmp_path / 'data'}", "ADMIN_TOKEN": "mine", "JWT_SECRET": "short"})
+    settings = Settings.from_environment({"STORAGE_URL": f"file:{tmp_path / 'data'}", "ADMIN_TOKEN": "mine", "JWT_SECRET": "short",
+                                          "SECRETS_KEY": "s" * 32, "INTERNAL_API_KEY": "internal"})
     loaded = keys.load(settings, CountedIds())
     assert loaded.admin_token == "mine" and not loaded.made_admin_token and len(loaded.signing) == 32
     assert not (tmp_path / "data").exists()
-    assert Tokens(loaded.signing, "aud", HandClock()).read(Tokens(loaded.signing, "aud", HandClock()).login("u", "s", None)) is not None
+    assert Tokens(loaded.signing, "aud", HandClock()).read(Tokens(loaded.signing, "aud", HandClock()).login("u", "s", 2_000_000_000_000)) is not None
