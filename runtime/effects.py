@@ -99,13 +99,13 @@ class Effects:
     def executed(self: Frame, error: AutomationsError | None, *, broke: bool = False) -> None:
         """`runtime.automations.executed`, once per automation; of those an error passes through, only the innermost tells."""
         signals = self.run.services.signals
-        signals.automations += 1
-        signals.instructions += self.automation.length
         if error is not None:
-            signals.failures += 1
             if getattr(error, "frame", None) is not None:
                 return
             error.frame = self
+            signals.failures += 1
+        signals.automations += 1
+        signals.instructions += self.automation.length
         now, value = self.clock.now(), self.value
         payload: dict[str, Any] = {"slug": self.automation.full_slug, "trigger": self.trigger, "payload": self._shown_arguments(),
                                    "output": None if value is UNDEFINED else value, "duration": now - self.started_at,

@@ -18,7 +18,7 @@ from runtime.values import decode
 from store.protocol import Store
 
 TOKEN = "token-of-the-tests"
-KEYS = Keys(TOKEN, b"s" * 32, b"c" * 32, False, (b"k" * 32,))
+KEYS = Keys(TOKEN, b"s" * 32, b"c" * 32, False, (b"k" * 32,), internal="internal-key-of-the-tests")
 OWNER = {"authorization": f"Bearer {TOKEN}"}
 
 

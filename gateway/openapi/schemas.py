@@ -61,6 +61,8 @@ _SCHEMAS: dict[str, Schema] = {
     "EventPage": shape("result", result=shape("events", events=list_of(ref("Event")), cursor=TEXT)),
     "User": shape("id", id=TEXT, userId=TEXT, firstName=TEXT, lastName=TEXT, email=TEXT, authData=OBJECT, sessionId=TEXT, expires=INSTANT),
     "Login": shape("id", "token", "sessionId", id=TEXT, token=TEXT, sessionId=TEXT, expires=INSTANT, authData=OBJECT),
+    "Credentials": shape("email", "password", email=TEXT, password=TEXT),
+    "NewAccount": shape("email", "password", email=TEXT, password=TEXT, firstName=TEXT, lastName=TEXT, language=TEXT),
     "AccessToken": shape("id", "name", "expiresAt", "userId", id=TEXT, name=TEXT, expiresAt=INSTANT, userId=TEXT,
                          token={"type": "string", "description": "Only in the answer that makes it."}),
     "NewWorkspace": shape("name", name=TEXT, slug=TEXT, description=LABEL, photo=TEXT, labels=TEXTS, config=OBJECT),

@@ -53,6 +53,11 @@ ROUTES: tuple[Route, ...] = (
 
     Route("POST", "/v2/login/anonymous", "A new user and a token", ANYONE, ref("Login"),
           body={"type": "object", "properties": {"expiresAfter": {"type": "number"}}}, others=(429,)),
+    Route("POST", "/v2/login", "A session of an account", ANYONE, ref("Login"), body=ref("Credentials"), needs_body=True, others=(401, 403, 429)),
+    Route("POST", "/v2/signup", "Make an account", ANYONE, ref("User"), body=ref("NewAccount"), needs_body=True, others=(401, 403, 429)),
+    Route("POST", "/v2/contacts", "Accounts by e-mail or id, as others may see them", LOGIN,
+          {"type": "object", "properties": {"contacts": list_of(ref("User"))}},
+          body={"type": "object", "properties": {"email": TEXT, "ids": list_of(TEXT)}}, others=(429,)),
     Route("POST", "/v2/logout", "End the session", LOGIN, ref("Success")),
     Route("GET", "/v2/me", "Who am I", LOGIN, ref("User")),
     Route("GET", "/v2/user/accessTokens", "The caller's access tokens", LOGIN, list_of(ref("AccessToken"))),
