@@ -31,6 +31,8 @@ def configure(format: str = "text", level: str = "info", stream: TextIO | None =
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(logging.WARNING)
+    # Our own failures are told by our own lines; what is left are requests that are no HTTP, and anybody can send those.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     set_level(level)
 
 

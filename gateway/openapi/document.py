@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gateway.openapi.schemas import OBJECT, TEXT, Schema, components, ref
-from gateway.openapi.table import ANYONE, FORM, LOGIN, OPERATOR, OWNER, ROUTES, YAML, ZIP, Route
+from gateway.openapi.table import ANYONE, FORM, JSON, LOGIN, OPERATOR, OWNER, ROUTES, YAML, ZIP, Route
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _BY_WHO = {ANYONE: frozenset[int](), LOGIN: frozenset((401, 403)), OPERATOR: frozenset((401, 403)), OWNER: frozenset((401, 403, 404))}
@@ -61,7 +61,7 @@ def _name(route: Route) -> str:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    content = {kind: {"schema": route.answer if kind.startswith("application/json") else TEXT} for kind in route.gives}
+    content = {kind: {"schema": route.answer if kind == JSON else {}} for kind in route.gives}
     responses: dict[str, Any] = {str(route.status): {"description": "Done", "content": content}}
     for status in sorted(_statuses(route)):
         responses[str(status)] = _other(status)

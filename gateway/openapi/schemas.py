@@ -10,6 +10,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 ANY: Schema = {}
 OBJECT: Schema = {"type": "object"}
+OBJECT_OR_NOTHING: Schema = {"type": ["object", "null"]}
 NUMBER: Schema = {"type": "integer", "minimum": 0}
 TEXTS: Schema = {"type": "array", "items": TEXT}
 INSTANT: Schema = {"type": "string", "format": "date-time"}
@@ -69,7 +70,7 @@ _SCHEMAS: dict[str, Schema] = {
     "WorkspaceSummary": shape("id", "name", id=TEXT, name=TEXT, slug=TEXT, description=LABEL, createdAt=INSTANT, updatedAt=INSTANT),
     "WorkspaceIndex": {"type": "object", "description": "A workspace; automations without their instructions.",
                        "properties": {"id": TEXT, "name": TEXT, "slug": TEXT, "automations": OBJECT, "imports": OBJECT, "config": OBJECT}},
-    "Config": shape(value=OBJECT, schema=OBJECT),
+    "Config": shape(value=OBJECT_OR_NOTHING, schema=OBJECT_OR_NOTHING),
     "Imported": shape("imported", imported=ANY, deleted=ANY, errors=ANY, workspace=OBJECT),
     "NamedAutomation": {"allOf": [ref("Automation")], "required": ["slug"]},
     "AutomationSummary": shape("slug", slug=TEXT, name=LABEL, description=LABEL),
