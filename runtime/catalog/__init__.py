@@ -90,7 +90,7 @@ class Catalog(Editing):
         parts = [part for part in members(kept) if part != "index" or not merge]
 
         def last(new: Revision, removed: Sequence[str]) -> list[NewEvent]:
-            return [differences.of_import(new, parts, removed)]
+            return differences.of_import(new, parts, removed)
         if id is None:
             workspace, deleted = await self.begin(kept, owner, origin, like=wanted, last=last, id=new_id), []
         else:
@@ -215,7 +215,7 @@ def _suspended(old: Revision, is_suspended: bool, reason: str) -> Step:
     """No edit of the definition: neither the time of the last edit nor its author change."""
     new = replace(old, number=old.number + 1, is_suspended=is_suspended)
     event = NewEvent("workspaces.suspended", {"workspaceId": old.id, "suspended": is_suspended, "reason": reason})
-    return Step(old, new, differences.Difference([event] if is_suspended != old.is_suspended else [], []))
+    return Step(old, new, [event] if is_suspended != old.is_suspended else [])
 
 
 def _app_deleted(slug: str) -> NewEvent:

@@ -13,14 +13,6 @@ _NO_RENAMES: Renames = {}
 UNINSTALLED = "workspaces.apps.uninstalled"
 
 
-class Difference(NamedTuple):
-    """`events` are for the listeners of the new revision, `farewells` for those of the old one: an app instance that is
-    removed still hears of it."""
-
-    events: list[NewEvent]
-    farewells: list[NewEvent]
-
-
 class _Member(NamedTuple):
     """A member of a keyed section that was added (`before` is None), removed (`after` is None), changed or renamed."""
 
@@ -30,16 +22,13 @@ class _Member(NamedTuple):
     after: Definition | None
 
 
-def between(old: Revision | None, new: Revision, renamed: Renames = _NO_RENAMES) -> Difference:
+def between(old: Revision | None, new: Revision, renamed: Renames = _NO_RENAMES) -> list[NewEvent]:
     """What is told of the step from `old`, None for a workspace that begins, to `new`."""
     before: Definition = old.definition if old else {}
-    events = _began(new) if old is None else list(_sections(old, new))
-    events += _automations(_changed("automations", before, new.definition, renamed))
-    farewells: list[NewEvent] = []
-    for member in _changed("imports", before, new.definition, renamed):
-        (farewells if member.after is None else events).append(_instance(member))
-    events += _pages(new, _changed("pages", before, new.definition, renamed))
-    return Difference(events, farewells)
+    return [*(_began(new) if old is None else _sections(old, new)),
+            *_automations(_changed("automations", before, new.definition, renamed)),
+            *map(_instance, _changed("imports", before, new.definition, renamed)),
+            *_pages(new, _changed("pages", before, new.definition, renamed))]
 
 
 def of_deletion(old: Revision) -> list[NewEvent]:
@@ -49,10 +38,12 @@ def of_deletion(old: Revision) -> list[NewEvent]:
             *(_instance(_Member(slug, slug, imported, None)) for slug, imported in instances)]
 
 
-def of_import(new: Revision, imported: Sequence[str], removed: Sequence[str], *, version: str | None = None) -> NewEvent:
+def of_import(new: Revision, imported: Sequence[str], removed: Sequence[str], *, version: str | None = None) -> list[NewEvent]:
     """The end of an import, after the events about what it changed; `version` is the one it came from."""
     about = {"version": version} if version is not None else {}
-    return NewEvent("workspaces.imported", {"workspace": new.summary(), "files": imported, "deleted": removed, **about, "errors": []})
+    replaced = [NewEvent("runtime.dsul.updated", {"workspaceId": new.id})] if new.number > 1 else []
+    return [*replaced, NewEvent("workspaces.imported", {
+        "workspace": new.summary(), "files": imported, "deleted": removed, **about, "errors": []})]
 
 
 def _began(new: Revision) -> list[NewEvent]:

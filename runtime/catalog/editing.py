@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from runtime.calls import NewEvent, Origin
 from runtime.catalog import differences, edits, slugs
 from runtime.catalog.definitions import Definition, Revision
-from runtime.catalog.differences import UNINSTALLED, Difference
+from runtime.catalog.differences import UNINSTALLED
 from runtime.catalog.edits import Edit, Edited
 from runtime.catalog.shelf import Shelf
 from runtime.clock import Clock
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
     old: Revision | None
     new: Revision
-    difference: Difference
+    events: list[NewEvent]
 
 
 class Editing(Shelf):
@@ -59,10 +59,7 @@ class Editing(Shelf):
             edited = edit(old.definition)
             page_ids = edits.page_ids(old.page_ids, edited, self._ids.uuid)
             new = old.next({**edited.definition, "id": id}, self._clock.now(), origin.identity.user_id or old.owner, page_ids)
-            difference = differences.between(old, new, edited.renamed)
-            if last is not None:
-                difference.events.extend(last(new, edited.removed))
-            return Step(old, new, difference)
+            return Step(old, new, [*differences.between(old, new, edited.renamed), *(last(new, edited.removed) if last else ())])
         await self.step(id, next_of, origin)
         return edited
 
@@ -81,10 +78,7 @@ class Editing(Shelf):
             kept = {"id": chosen, "name": definition["name"], "slug": slug, **definition}
             new = Revision(chosen, owner, 1, now, now, origin.identity.user_id or owner, kept,
                            edits.page_ids({}, Edited(kept), self._ids.uuid))
-            difference = differences.between(None, new)
-            if last is not None:
-                difference.events.extend(last(new, ()))
-            await self._commit(Step(None, new, difference), origin)
+            await self._commit(Step(None, new, [*differences.between(None, new), *(last(new, ()) if last else ())]), origin)
             return self.require(chosen)
         workspace: Workspace = await self._finished(begin())
         return workspace
@@ -121,7 +115,7 @@ class Editing(Shelf):
         for _ in range(_MOST_TRIES):
             step = next_of(self.revision(id))
             try:
-                if step.difference.events or step.difference.farewells:
+                if step.events:
                     await self._commit(step, origin)
                 return
             except AlreadyUsed:
@@ -136,7 +130,7 @@ class Editing(Shelf):
 
     async def _commit(self, step: Step, origin: Origin) -> None:
         """The revision and what is told of it, in one batch."""
-        old, new, (events, farewells) = step
+        old, new, events = step
         after, built_at = self._build(new), self._apps_changed
         before = self._live[old.id] if old else after
 
@@ -144,8 +138,7 @@ class Editing(Shelf):
             self._put(new, after if built_at == self._apps_changed else self._build(new))
 
         with self._claim(f"workspace:{new.slug}", taken=self._ids_by_slug.get(new.slug, new.id) != new.id):
-            audience = _Audience(new.id, _Listeners(before, after), before.hidden_texts | after.hidden_texts) if farewells else after
-            await self._bus.accept(audience, [*events, *farewells], origin, facts=[new.fact()], on_commit=settle)
+            await self._bus.accept(_audience(before, after, events), events, origin, facts=[new.fact()], on_commit=settle)
 
     # --- names -------------------------------------------------------------------------------------------
 
@@ -181,8 +174,14 @@ def refused_as(refusal: AlreadyUsed | NotFound) -> Iterator[None]:
         raise
 
 
+def _audience(before: Workspace, after: Workspace, events: Sequence[NewEvent]) -> Workspace | _Audience:
+    """Who listens to the events of a step."""
+    is_anyone_leaving = any(event.type == UNINSTALLED for event in events)
+    return _Audience(after.id, _Listeners(before, after), before.hidden_texts | after.hidden_texts) if is_anyone_leaving else after
+
+
 class _Audience(NamedTuple):
-    """Who listens to the events of a step that takes instances away."""
+    """What the bus asks of a workspace, in a step that takes instances away."""
 
     id: str
     triggers: _Listeners

@@ -89,7 +89,7 @@ class Versions:
 
         def last(new: Revision, removed: Any) -> list[NewEvent]:
             return [NewEvent("workspaces.versions.rollback", {"version": shown}),
-                    differences.of_import(new, parts, removed, version=version.name)]
+                    *differences.of_import(new, parts, removed, version=version.name)]
         edited = await self._catalog.edit(id, edits.restore(definition), origin, last=last)
         return ImportResult(self._catalog.require(id), False, parts, edited.removed, warnings)
 

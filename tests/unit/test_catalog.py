@@ -65,7 +65,7 @@ async def test_an_import_over_a_workspace_replaces_it_as_one_revision() -> None:
     assert (result.workspace.name, result.workspace.slug) == ("My shop", "my-shop")
     assert list(result.workspace.automations) == ["main", "other"]
     assert await shop.types(id) == ["workspaces.updated", "workspaces.configured", "workspaces.automations.created",
-                                    "workspaces.automations.deleted", "workspaces.pages.deleted", "workspaces.imported"]
+                                    "workspaces.automations.deleted", "workspaces.pages.deleted", "runtime.dsul.updated", "workspaces.imported"]
 
 
 async def test_a_merging_import_removes_nothing() -> None:
@@ -75,7 +75,7 @@ async def test_a_merging_import_removes_nothing() -> None:
                                                   owner="ada", origin=ORIGIN)
     assert result.imported == ["automations/main"] and not result.deleted
     assert list(result.workspace.automations) == ["main", "nightly"]
-    assert await shop.types(id) == ["workspaces.automations.updated", "workspaces.imported"]
+    assert await shop.types(id) == ["workspaces.automations.updated", "runtime.dsul.updated", "workspaces.imported"]
 
 
 async def test_an_import_leaves_the_rules_of_a_workspace_in_force_unless_it_brings_its_own() -> None:
