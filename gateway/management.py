@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from aiohttp import web
 
 from gateway import bodies
-from gateway.auth import OWNER
 from gateway.errors import invalid
 from runtime.calls import Identity, Origin
-from runtime.errors import Forbidden
+from runtime.catalog.definitions import same
+from runtime.errors import Forbidden, Unauthenticated
+from runtime.permissions.decisions import DELETE, KEYS, READ, SEARCH, SECRETS, SECURE, SHARE, TEST, UPDATE, USAGE, Decision, decide, has_key, who_is
+from runtime.permissions.shares import PAGES, WORKSPACES
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
     from runtime.workspace import Workspace
 
+__all__ = ["DELETE", "KEYS", "READ", "SEARCH", "SECRETS", "SECURE", "SHARE", "TEST", "UPDATE", "USAGE", "Visit", "body_of", "decision", "enter",
+           "enter_page", "keep_security", "listed", "may", "natural", "page", "require"]
+
 T = TypeVar("T")
 
-READ, UPDATE, DELETE, TEST = "read", "update", "delete", "test"
-SEARCH, USAGE = "aggregate_search", "get_usage"
-SHARE, SECURE, KEYS, SECRETS = "manage_permissions", "manage_security", "manage_keys", "manage_secrets"
-_EDITOR = frozenset((READ, UPDATE, TEST, SEARCH, USAGE))
-_BY_ROLE = {OWNER: _EDITOR | {DELETE, SHARE, SECURE, KEYS, SECRETS}, "editor": _EDITOR}
-_NOTHING: frozenset[str] = frozenset()
+_SHOWN = ("id", "name", "slug", "description", "labels")
 _LARGEST_PAGE = 1000
 
 
@@ -34,18 +34,56 @@ class Visit(NamedTuple):
     origin: Origin
 
 
+def decision(gateway: Gateway, workspace: Workspace, identity: Identity, action: str, subject: str = WORKSPACES,
+             fields: dict[str, Any] | None = None) -> Decision:
+    """The one decision about what a caller does over HTTP; `fields` are those of the subject, else the workspace's own."""
+    identity = gateway.auth.member(workspace, identity)
+    who = who_is(workspace, identity, gateway.engine.topics_of(workspace.id, identity.user_id))
+    if fields is None:
+        fields = {name: workspace.definition[name] for name in _SHOWN if name in workspace.definition}
+    return decide(workspace, who, action, subject, fields)
+
+
 def may(gateway: Gateway, workspace: Workspace, identity: Identity, action: str) -> bool:
-    """The one decision about a workspace."""
-    return action in _BY_ROLE.get(gateway.auth.role_in(workspace, identity) or "", _NOTHING)
+    """Whether the caller may do this to the workspace."""
+    return decision(gateway, workspace, identity, action).is_allowed
+
+
+def require(gateway: Gateway, workspace: Workspace, identity: Identity, action: str) -> None:
+    """Raises `Forbidden`, in the words of the rule that forbids it, if there is one."""
+    made = decision(gateway, workspace, identity, action)
+    if not made.is_allowed:
+        raise Forbidden(made.reason or f"You may not {action.replace('_', ' ')} this workspace", {"workspaceId": workspace.id})
 
 
 async def enter(gateway: Gateway, request: web.Request, action: str, workspace_id: str | None = None) -> Visit:
     """The workspace of the path, or the one named. Raises `Unauthenticated`, `NotFound` or `Forbidden`, in that order."""
-    origin = await gateway.auth.origin(request, required=True)
+    origin = await gateway.auth.origin(request)
+    identity = origin.identity
+    if identity.user_id is None and identity.api_key is None:
+        await gateway.auth.origin(request, required=True)
     workspace = gateway.engine.catalog.require(request.match_info["workspace"] if workspace_id is None else workspace_id)
-    if not may(gateway, workspace, origin.identity, action):
-        raise Forbidden(f"You may not {action} this workspace", {"workspaceId": workspace.id})
+    if identity.user_id is None and not has_key(workspace, identity):
+        raise Unauthenticated("The API key is not one of this workspace")
+    require(gateway, workspace, identity, action)
     return Visit(workspace, origin)
+
+
+async def enter_page(gateway: Gateway, request: web.Request, fields: dict[str, Any]) -> Visit:
+    """The workspace of a page that the caller may look at: whoever reads the workspace, and those the page is shared with."""
+    origin = await gateway.auth.origin(request)
+    workspace = gateway.engine.catalog.get(request.match_info["workspace"])
+    if workspace is not None and decision(gateway, workspace, origin.identity, READ, PAGES, fields).is_allowed:
+        return Visit(workspace, origin)
+    return await enter(gateway, request, READ)
+
+
+def keep_security(gateway: Gateway, visit: Visit, document: Any) -> None:
+    """A document in the place of the workspace, or of sections of it, changes the rules only for those who may. Raises `Forbidden`."""
+    if type(document) is dict and "security" in document:
+        before, after = visit.workspace.definition.get("security"), document["security"]
+        if not same(before or {}, after or {}):
+            require(gateway, visit.workspace, visit.origin.identity, SECURE)
 
 
 async def body_of(gateway: Gateway, request: web.Request) -> dict[str, Any]:

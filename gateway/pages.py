@@ -1,12 +1,12 @@
 """The pages of a workspace over HTTP: kept, shown, and told of in events; what they look like is for those who draw them."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from gateway import wire
-from gateway.management import READ, UPDATE, body_of, enter
+from gateway.management import READ, UPDATE, body_of, enter, enter_page
 from runtime.catalog.definitions import page_summary
 from runtime.catalog.edits import member
 
@@ -41,10 +41,17 @@ class _Pages:
         return wire.answer(await self._catalog.create_page(visit.workspace.id, await body_of(self._gateway, request), visit.origin))
 
     async def get(self, request: web.Request) -> web.Response:
-        visit = await enter(self._gateway, request, READ)
-        revision, slug = self._catalog.revision(visit.workspace.id), request.match_info["slug"]
+        slug = request.match_info["slug"]
+        visit = await enter_page(self._gateway, request, self._fields(request.match_info["workspace"], slug))
+        revision = self._catalog.revision(visit.workspace.id)
         member(revision.definition, "pages", slug)
         return wire.answer(revision.page(slug))
+
+    def _fields(self, workspace_id: str, slug: str) -> dict[str, Any]:
+        """What the rules see of a page, wherever it is; nothing of one that is not there."""
+        workspace = self._catalog.get(workspace_id)
+        pages = (workspace.definition.get("pages") or {}) if workspace is not None else {}
+        return page_summary(self._catalog.revision(workspace_id).page(slug)) if slug in pages else {"slug": slug}
 
     async def update(self, request: web.Request) -> web.Response:
         visit = await enter(self._gateway, request, UPDATE)

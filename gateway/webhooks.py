@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gateway import bodies, errors, wire
-from gateway.auth import OWNER, Credentials
+from gateway.auth import Credentials
 from gateway.bodies import Limits
 from gateway.limits import public
+from gateway.management import TEST, require
 from gateway.passing import CALLER, HEADER
 from gateway.streaming import Answer
 from runtime.calls import Call, Origin
-from runtime.errors import AutomationsError, Forbidden, HeldElsewhere, TimedOut
+from runtime.errors import AutomationsError, HeldElsewhere, TimedOut
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("motorik.gateway")
 
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
-_TEST_ROLES = frozenset((OWNER, "editor"))
 _TEST_FILE_BYTES = 500_000
 _WORKSPACE_HEADER = "x-prismeai-workspace-id"
 _HIDDEN = frozenset(("cookie", "host", "x-real-ip", HEADER))
@@ -41,6 +41,7 @@ def add_routes(gateway: Gateway, router: web.UrlDispatcher) -> None:
 class Webhooks:
     def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
+        self._gateway = gateway
         self._engine = gateway.engine
         self._auth = gateway.auth
         self._door = gateway.door
@@ -75,9 +76,7 @@ class Webhooks:
         """POST /v2/workspaces/{WS}/test/{slug}: any automation, for those who write it."""
         workspace_id = request.match_info["workspace"]
         credentials = await self._credentials(request, workspace_id, required=True)
-        self._engine.catalog.require(workspace_id)
-        if credentials.identity.role not in _TEST_ROLES:
-            raise Forbidden("Only owners and editors may test automations")
+        require(self._gateway, self._engine.catalog.require(workspace_id), credentials.identity, TEST)
         body = await bodies.parse(request, self._test_limits)
         payload = body.value.get("payload", {}) if type(body.value) is dict else None
         if type(payload) is not dict:

@@ -12,6 +12,7 @@ from gateway.feed.acknowledgements import Acknowledgements
 from gateway.feed.cursors import Cursor, behind, head, position_of
 from gateway.feed.operations import Emit
 from gateway.feed.outbox import Outbox
+from gateway.rights import require_emit
 from runtime.calls import Identity, NewEvent, Origin
 from runtime.errors import AutomationsError, HeldElsewhere, TooMany
 from runtime.values import decode, encode
@@ -60,6 +61,8 @@ class Emits:
         workspace = gateway.engine.catalog.get(self._workspace_id)
         identity = gateway.auth.member(workspace, self._identity) if workspace is not None else self._identity
         origin = Origin(correlation_id, identity, self._ip, self._socket_id, is_new=is_new)
+        if workspace is not None:
+            require_emit(gateway.engine, workspace, [event], origin)
         try:
             [accepted] = await gateway.engine.accept(self._workspace_id, [event], origin)
         except HeldElsewhere as held:

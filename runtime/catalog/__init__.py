@@ -25,6 +25,7 @@ from runtime.events import Bus
 from runtime.ids import Ids
 from runtime.language.check import check_workspace
 from runtime.language.source import Source
+from runtime.permissions.granting import Granting
 from runtime.settings import RuntimeSettings
 from runtime.values import copy
 from runtime.workspace import Workspace
@@ -37,6 +38,7 @@ class Catalog(Editing):
 
     def __init__(self, store: Store, clock: Clock, ids: Ids, settings: RuntimeSettings, bus: Bus) -> None:
         super().__init__(store, clock, ids, settings, bus)
+        self.granting = Granting(self.sharing, bus, ids)
         self.before_delete: Callable[[str], Awaitable[Any]] = _nothing
         """Awaited with the id of a workspace that is about to be deleted: what its last automations read must be read before."""
         self.versions = Versions(self, store, clock, settings.maximum_workspace_version)

@@ -5,7 +5,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +24,8 @@ from runtime.envelope import LiveEvent, custom, native
 from runtime.errors import Unauthenticated
 from runtime.feed import Feed
 from runtime.ids import RandomIds
+from runtime.permissions.rules import Rules
+from runtime.permissions.shares import Shares
 from runtime.settings import RuntimeSettings
 from store.memory import MemoryStore
 from store.query import EventQuery, predicate
@@ -39,6 +41,8 @@ class Workspace:
     id: str
     slug: str
     owner: str
+    rules: Rules = field(default_factory=lambda: Rules(None))
+    shares: Shares = field(default_factory=Shares)
 
 
 class Engine:
