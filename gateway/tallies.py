@@ -46,11 +46,10 @@ class Tallies:
         return sum(used for used, _ in alive), max((ends for _, ends in alive), default=0)
 
     async def agree(self, whom: str, used: int, ends: int) -> int:
-        """How often on all nodes, this time included. However many ask at the same time, no two of them hear the same small number:
-        each has written its own before it reads the others'. Raises `StoreError`."""
+        """How often on all nodes up to this time. However many ask at once, no two of them are told the same number: a node has heard
+        what was committed before its own commit is done, and nothing else. Raises `StoreError`."""
         await self._store.commit([self._item(whom, used, ends)])
-        now = self._clock.now()
-        return sum(decode(item.body) for item in await self._store.items(_COLLECTION, _place(whom), now))
+        return used + self.elsewhere(whom)[0]
 
     def tell(self, whom: str, used: int, ends: int) -> None:
         """The others will hear of it in a moment."""
@@ -73,7 +72,7 @@ class Tallies:
                 _log.warning("the other nodes do not hear what was counted here: %s", error)
 
     def _item(self, whom: str, used: int, ends: int) -> Item:
-        return Item(_COLLECTION, f"{self._node} {whom}", _place(whom), ends, encode(used))
+        return Item(_COLLECTION, f"{self._node} {whom}", "", ends, encode(used))
 
     def _forget(self) -> None:
         """What is over; and everything when a flood leaves nothing else to drop."""
@@ -81,8 +80,3 @@ class Tallies:
         self._elsewhere = {whom: heard for whom, heard in self._elsewhere.items() if any(ends > now for _, ends in heard.values())}
         if len(self._elsewhere) >= _MOST_KEYS:
             self._elsewhere.clear()
-
-
-def _place(whom: str) -> str:
-    """Where other items have their workspace: the numbers of all nodes for one caller are found together."""
-    return f"limit:{whom}"
