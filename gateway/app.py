@@ -51,6 +51,8 @@ from store.records import Member
 
 _log = logging.getLogger("motorik.gateway")
 _CLOSE_SECONDS = 5.0
+_LAST_LOOKS, _LOOK_SECONDS = 25, 0.01
+"""For requests that are on their way when everything else has ended."""
 _HOUSEKEEPING_SECONDS = 60.0
 
 
@@ -114,10 +116,18 @@ class Server:
             self._housekeeping.cancel()
         await gateway.door.close()
         await gateway.engine.stop(gateway.settings.shutdown_grace_seconds, last=self._end_feeds)
+        await self._see_off()
         await self._runner.cleanup()
         await gateway.passing.close()
         await gateway.store.close()
         _log.info("stopped")
+
+    async def _see_off(self) -> None:
+        """Callers whose next request is on its way on a kept connection still get an answer, and with it are told to go."""
+        for _ in range(_LAST_LOOKS):
+            if self._runner.server is None or not self._runner.server.connections:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _end_feeds(self) -> None:
         _log.info("stopping: runs have ended")
@@ -170,7 +180,7 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, catch_up, requests=gateway.requests,
                            spans=gateway.engine.signals.spans, logs_requests=settings.log_requests)
     app = web.Application(middlewares=[edge], client_max_size=settings.request_max_size)
-    app.on_response_prepare.append(middleware.finish(Cors(settings), settings))
+    app.on_response_prepare.append(middleware.finish(Cors(settings), settings, lambda: gateway.is_draining))
     webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order
     health.add_routes(gateway, app.router)
     logins.add_routes(gateway, app.router)

@@ -27,6 +27,8 @@ CatchUp = Callable[[], Awaitable[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 READINESS = "/v2/readiness"
 _WEBHOOKS = "/webhooks/"
+_UPGRADED = 101
+"""A connection that has become a websocket; it is told in its own words when the server stops."""
 _GONE = 499
 """Stands for the status of an answer that nobody waited for."""
 _log = logging.getLogger("motorik.gateway")
@@ -85,12 +87,15 @@ def edge(clock: Clock, ids: Ids, passing: Passing | None = None,
     return counting
 
 
-def finish(cors: Cors, settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+def finish(cors: Cors, settings: Settings, is_stopping: Callable[[], bool]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     """What every answer carries, streams and websockets included: called right before the headers leave."""
     correlation_header, session_header = istr(settings.runtime.correlation_id_header), istr(settings.session_id_header)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         headers = response.headers
+        if is_stopping() and response.status != _UPGRADED:
+            response.force_close()
+            headers[hdrs.CONNECTION] = "close"
         if LIMIT_HEADERS in request:
             headers.update(request[LIMIT_HEADERS])
         if isinstance(response, Relayed):
