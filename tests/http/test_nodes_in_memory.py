@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, WSMsgType
 from door import KEYS, OWNER
 
 from gateway import keys
@@ -140,3 +140,24 @@ async def test_nodes_agree_on_keys_and_the_environment_wins() -> None:
     ({"HOST": "0.0.0.0"}, "http://box:8700"), ({"HOST": "10.1.2.3"}, "http://10.1.2.3:8700"), ({"NODE_URL": "https://a.b/"}, "https://a.b")])
 def test_the_address_of_a_node_follows_from_where_it_listens(environment: dict[str, str], url: str) -> None:
     assert Settings.from_environment(environment).node_address("box") == url
+
+
+async def test_a_session_that_ends_on_one_node_ends_on_all_and_closes_its_feeds() -> None:
+    async with nodes() as ([one, other], path):
+        _, login = await one.ask("POST", "/v2/login/anonymous", {})
+        by_login = {"authorization": f"Bearer {login['token']}"}
+        _, made = await one.ask("POST", "/v2/user/accessTokens", {"name": "program"}, **by_login)
+        by_token = {"authorization": f"Bearer {made['token']}"}
+        async with (other.client.ws_connect(f"{path}/events", headers=by_login) as feed,
+                    other.client.ws_connect(f"{path}/events", headers=by_token) as programs):
+            for socket_ in (feed, programs):
+                await socket_.send_json({"op": "hello"})
+                assert (await socket_.receive_json())["op"] == "welcome"
+            assert (await one.ask("DELETE", f"/v2/user/accessTokens/{made['id']}", **by_login))[0] == 200
+            assert (await one.ask("POST", "/v2/logout", **by_login))[0] == 200
+            for socket_ in (feed, programs):
+                while (message := await socket_.receive(timeout=3)).type is WSMsgType.TEXT:
+                    pass
+                assert message.data == 4001, message
+        for headers in (by_login, by_token):
+            assert (await other.ask("GET", "/v2/me", **headers))[0] == 401
