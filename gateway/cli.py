@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway import logs
 from gateway.config import BadSettings, Settings
+from gateway.tracing import NoTracing
 
 _log = logging.getLogger("motorik")
 OK, PROBLEMS, MISUSE = 0, 1, 2
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
         # The reader has enough, as `head` does; what is still buffered must not fail once more at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except BadSettings as error:
+    except (BadSettings, NoTracing) as error:
         print(error, file=sys.stderr)
         return MISUSE
 

@@ -48,6 +48,8 @@ class _Health:
                 await gateway.engine.catch_up()
         except (TooBusy, TimeoutError):
             checks["broker"] = "failed"
+        if not gateway.engine.signals.gauges["scheduler_running"]():
+            checks["scheduler"] = "failed"
         if gateway.is_draining:
             checks["scheduler"] = checks["broker"] = "draining"
         is_ready = set(checks.values()) == {"ok"}

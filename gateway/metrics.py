@@ -26,6 +26,7 @@ _CLOSINGS = {1011: "internal_error", 1012: "draining", 4000: "idle", 4001: "cred
 _GAUGES = {"runs_open": "Runs in which something happens or waits.",
            "runs_remembered": "Runs that are over and whose run context still lives.",
            "calls_waiting": "Calls that wait for a place among RUN_MAX_CONCURRENCY.",
+           "scheduler_running": "1 while schedules are kept.",
            "leases_held": "Runs that the other nodes leave to this one."}
 
 
@@ -98,7 +99,7 @@ class _Collector:
         yield HistogramMetricFamily("motorik_run_seconds", "From the start of what a trigger starts to its end.",
                                     buckets=_buckets(signals.run_seconds), sum_value=signals.run_seconds.total)
         for name, read in signals.gauges.items():
-            yield GaugeMetricFamily(f"motorik_{name}", _GAUGES[name], read())
+            yield GaugeMetricFamily(f"motorik_{name}", _GAUGES.get(name, ""), read())
         throttled = CounterMetricFamily("motorik_throttled_milliseconds", "How long the runs of a workspace were held back.",
                                         labels=("workspace",))
         for workspace_id, milliseconds in signals.throttled_ms.items():

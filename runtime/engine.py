@@ -70,6 +70,7 @@ class Engine:
         bus.dispatch = self._dispatch
         self._bus = bus
         self.signals = bus.signals
+        self.signals.gauges["scheduler_running"] = lambda: self._scheduler.is_running
         self.catalog.on_change(self._changed)
         self.catalog.before_delete = self._ready
         self._node = None

@@ -62,6 +62,8 @@ class Scheduler:
         self._pushes = 0
         self._waker: Future[None] | None = None
         self._is_stopped = False
+        self.is_running = False
+        """Whether what falls due is noticed."""
 
     def plan(self, workspace_id: str, automation: str, crons: Iterable[str], last_tick_ms: int | None = None) -> None:
         """Fire `automation` as its crons say, instead of as they said before.
@@ -107,6 +109,13 @@ class Scheduler:
 
     async def run(self) -> None:
         """Fire until stopped; returns when the firings under way have ended. Cancelling it cancels them."""
+        self.is_running = True
+        try:
+            await self._keep()
+        finally:
+            self.is_running = False
+
+    async def _keep(self) -> None:
         async with asyncio.TaskGroup() as firings:
             while not self._is_stopped:
                 for firing in self.due(self._clock.now()):

@@ -113,6 +113,14 @@ async def test_no_label_has_values_that_callers_make_up() -> None:
         assert len(opened.gateway.requests.answered) <= 3
 
 
+async def test_a_node_whose_scheduler_has_died_is_not_ready() -> None:
+    async with house() as opened:
+        assert (await opened.request("GET", "/v2/readiness"))[0] == 200
+        opened.gateway.engine.signals.gauges["scheduler_running"] = lambda: False
+        status, body, _ = await opened.request("GET", "/v2/readiness")
+    assert (status, body["checks"]) == (503, {"store": "ok", "scheduler": "failed", "broker": "ok"})
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/metrics"), ("PUT", "/sys/logging")])
 async def test_operators_show_the_owners_token_or_the_internal_key(method: str, path: str, written: io.StringIO) -> None:
     async with house() as opened:
