@@ -87,12 +87,17 @@ class Accounts:
         return [account for account in found if account is not None]
 
     async def _find(self, email: str) -> Account | None:
-        claim = await self._store.item(_EMAILS, email_key(email), self._clock.now())
-        return await self._read(decode(claim.body)["userId"] if claim is not None else _NOBODY)
+        return await self._read(await user_of(self._store, email, self._clock.now()) or _NOBODY)
 
     async def _read(self, id: str) -> Account | None:
         item = await self._store.item(_ACCOUNTS, id, self._clock.now())
         return Account(**decode(item.body)) if item is not None else None
+
+
+async def user_of(store: Store, email: str, now: int) -> str | None:
+    """The id of the account with this address."""
+    claim = await store.item(_EMAILS, email_key(email), now)
+    return decode(claim.body)["userId"] if claim is not None else None
 
 
 def taken() -> AlreadyUsed:

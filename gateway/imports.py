@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from runtime.language.source import Source
 if TYPE_CHECKING:
     from gateway.app import Gateway
 
+_log = logging.getLogger("motorik.gateway")
 _DOCUMENTS = frozenset(("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "application/json"))
 _ARCHIVES = frozenset(("application/zip", "application/x-zip-compressed", "application/octet-stream"))
 _ZIP_MAGIC = b"PK"
@@ -62,11 +64,18 @@ async def import_answer(gateway: Gateway, importing: Coroutine[Any, Any, ImportR
     finally:
         patience.cancel()
     if not running.done():
+        running.add_done_callback(_note)
         return wire.answer({"processing": True, "message": "The import goes on; an event workspaces.imported will tell of its end"})
     result = running.result()
     id = result.workspace.id
     return wire.answer({"imported": result.imported, "deleted": result.deleted, "errors": result.errors, "warnings": result.warnings,
                         "workspace": _index(gateway, id), "createdWorkspaceIds" if result.is_new else "updatedWorkspaceIds": [id]})
+
+
+def _note(importing: asyncio.Future[ImportResult]) -> None:
+    """Nobody waits for the result any more."""
+    if not importing.cancelled() and (failure := importing.exception()) is not None:
+        _log.error("an import that took long has failed: %s", failure)
 
 
 def shown(gateway: Gateway, id: str) -> web.Response:

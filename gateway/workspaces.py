@@ -1,11 +1,13 @@
 """Workspaces over HTTP: make, read, change, delete; import and export as one document or as an archive."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from gateway import wire
+from gateway.accounts import user_of
 from gateway.errors import invalid
 from gateway.imports import admit_creation, document, exported, import_answer, shown
 from gateway.management import DELETE, READ, UPDATE, body_of, enter, listed, may, page
@@ -16,6 +18,7 @@ from runtime.errors import Forbidden
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
+    from runtime.workspace import Workspace
 
 _WORKSPACE = "/v2/workspaces/{workspace}"
 _SORTED_BY = ("updatedAt", "createdAt", "name", "slug")
@@ -46,10 +49,19 @@ class _Workspaces:
     async def list(self, request: web.Request) -> web.Response:
         """Those the caller may read, the latest changes first."""
         identity = await self._gateway.auth.authenticate(request, required=True)
+        is_theirs = await self._membership(request.query.get("email"))
         found = [self._catalog.revision(workspace.id).metadata() for workspace in self._catalog.all()
-                 if may(self._gateway, workspace, identity, READ)]
+                 if may(self._gateway, workspace, identity, READ) and is_theirs(workspace)]
         wanted = [metadata for metadata in found if _meets(metadata, request)]
         return wire.answer(page(request, _sorted(wanted, request.query.get("sort") or "-updatedAt")))
+
+    async def _membership(self, email: str | None) -> Callable[[Workspace], bool]:
+        """Whether the account with this address has a role in a workspace; true of all without an address."""
+        if email is None:
+            return lambda workspace: True
+        user_id = await user_of(self._gateway.store, email, self._gateway.clock.now())
+        somebody = Identity(user_id, email=email)
+        return lambda workspace: user_id is not None and self._gateway.auth.role_in(workspace, somebody) is not None
 
     async def create(self, request: web.Request) -> web.Response:
         origin = await self._gateway.auth.origin(request, required=True)

@@ -32,10 +32,10 @@ TOKEN = "token-of-the-tests"
 class Shop:
     """A catalog, its store, and what was told."""
 
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(self, store: Store | None = None, *, settings: RuntimeSettings | None = None) -> None:
         self.store = store or MemoryStore()
         self.clock = HandClock()
-        ids, settings = CountedIds(), RuntimeSettings()
+        ids, settings = CountedIds(), settings or RuntimeSettings()
         self.bus = Bus(self.store, self.clock, ids, settings)
         self.catalog = Catalog(self.store, self.clock, ids, settings, self.bus)
         self._seen: dict[str, int] = {}
@@ -82,9 +82,12 @@ class Site:
         self.owner = Visitor(client, TOKEN)
         self.nobody = Visitor(client, None)
 
+    def visitor(self, token: str) -> Visitor:
+        return Visitor(self._client, token)
+
     async def login(self) -> Visitor:
         _, body = await self.nobody("POST", "/login/anonymous", {})
-        return Visitor(self._client, body["token"])
+        return self.visitor(body["token"])
 
     async def add(self, text: str) -> str:
         """Import a document as the owner; the id of the workspace."""

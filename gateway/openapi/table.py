@@ -66,7 +66,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/v2/user/accessTokens/{token}", "Take one back, by its id or the token itself", LOGIN, ref("Id"), others=(404,)),
 
     Route("GET", "/v2/workspaces", "Those the caller may read", LOGIN, list_of(ref("WorkspaceSummary")),
-          {"name": TEXT, "labels": TEXT, "slug": TEXT, "ids": TEXT, "sort": TEXT, **_PAGE}),
+          {"name": TEXT, "labels": TEXT, "slug": TEXT, "ids": TEXT, "email": TEXT, "sort": TEXT, **_PAGE}),
     Route("POST", "/v2/workspaces", "Make one", LOGIN, ref("WorkspaceIndex"), body=ref("NewWorkspace"), needs_body=True, others=(429,)),
     Route("POST", "/v2/workspaces/import", "Make one from a document or an archive", LOGIN, ref("Imported"),
           body=ref("WorkspaceDocument"), takes=_DOCUMENT, needs_body=True, others=(429,)),

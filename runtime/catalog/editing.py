@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from store.errors import Conflict
 from store.protocol import Store
 from store.records import Fact
 
+_log = logging.getLogger("motorik.catalog")
 _MOST_TRIES = 20
 """Of one edit, while other nodes edit the same workspace."""
 
@@ -136,6 +138,8 @@ class Editing(Shelf):
 
         def settle() -> None:
             self._put(new, after if built_at == self._apps_changed else self._build(new))
+            for slug in _not_loaded(after) - (_not_loaded(before) if old else set()):
+                _log.error("workspace %s: the app behind the import %s is not there or contains itself; the import is not loaded", new.id, slug)
 
         with self._claim(f"workspace:{new.slug}", taken=self._ids_by_slug.get(new.slug, new.id) != new.id):
             await self._bus.accept(_audience(before, after, events), events, origin, facts=[new.fact()], on_commit=settle)
@@ -172,6 +176,12 @@ def refused_as(refusal: AlreadyUsed | NotFound) -> Iterator[None]:
         if isinstance(error.__cause__, Conflict):
             raise refusal from None
         raise
+
+
+def _not_loaded(workspace: Workspace) -> set[str]:
+    """Imports that ought to be there."""
+    wanted = {slug for slug, imported in (workspace.definition.get("imports") or {}).items() if imported.get("disabled") is not True}
+    return wanted - workspace.root.imports.keys()
 
 
 def _audience(before: Workspace, after: Workspace, events: Sequence[NewEvent]) -> Workspace | _Audience:

@@ -1,14 +1,22 @@
 """Workspaces and apps over HTTP: rights, shapes of answers, and both forms of import and export."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 from aiohttp import FormData
 from catalog_kit import Site, site
+
+from gateway.imports import import_answer
+from runtime.catalog.imports import ImportResult
+from runtime.errors import TooBusy
+from runtime.testing import HandClock
+from runtime.values import decode
 
 YAML = "application/yaml"
 SHOP = """
@@ -123,6 +131,17 @@ async def test_the_list_is_filtered_sorted_and_cut_into_pages(shop: Site) -> Non
         assert (await shop.owner("GET", "/workspaces", query=query))[0] == 400
 
 
+async def test_the_list_is_that_of_who_has_a_role(shop: Site) -> None:
+    for email in ("ada@example.org", "bob@example.org"):
+        await shop.nobody("POST", "/signup", {"email": email, "password": "correct horse"})
+    _, ada = await shop.nobody("POST", "/login", {"email": "ada@example.org", "password": "correct horse"})
+    _, hers = await shop.visitor(ada["token"])("POST", "/workspaces", {"name": "Hers"})
+    await shop.owner("POST", "/workspaces", {"name": "Another"})
+    for email, ids in (("ADA@example.org", [hers["id"]]), ("bob@example.org", []), ("nobody@example.org", [])):
+        assert [workspace["id"] for workspace in (await shop.owner("GET", "/workspaces", query={"email": email}))[1]] == ids
+    assert len((await shop.owner("GET", "/workspaces"))[1]) == 2
+
+
 async def test_a_config_is_read_merged_and_replaced(shop: Site) -> None:
     path = f"/workspaces/{await shop.add(SHOP)}/config"
     assert (await shop.owner("GET", path))[1] == {"value": {"a": 1}, "schema": {"a": {"type": "number"}}}
@@ -199,6 +218,26 @@ async def test_bodies_that_are_too_large_or_nothing_we_read_are_refused(shop: Si
     status, body = await shop.owner("POST", "/workspaces/import", data=zipped({"../index.yml": "name: x"}), kind="application/zip")
     assert (status, body["error"]) == (413, "InvalidUploadError")
     assert (await shop.owner("POST", "/workspaces/import", data=b"name: Shop", kind="text/html"))[0] == 400
+
+
+async def test_an_import_that_takes_long_goes_on_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+    clock, release = HandClock(), asyncio.Event()
+
+    async def long() -> ImportResult:
+        await release.wait()
+        raise TooBusy("The store is full")
+    answering = asyncio.create_task(import_answer(SimpleNamespace(clock=clock), long()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    clock.advance(14)
+    await asyncio.sleep(0)
+    assert not answering.done()
+    clock.advance(1)
+    assert decode((await answering).body)["processing"] is True
+    release.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert "The store is full" in caplog.text
 
 
 # --- apps ----------------------------------------------------------------------------------------------------

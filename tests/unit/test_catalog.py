@@ -21,6 +21,7 @@ from runtime.errors import (
     TooBusy,
 )
 from runtime.language.loader import load
+from runtime.settings import RuntimeSettings
 from runtime.workspace import Workspace
 from store.errors import Full
 from store.memory import MemoryStore
@@ -289,6 +290,29 @@ async def test_an_app_does_not_install_itself_and_one_that_imports_itself_still_
     result = await shop.catalog.import_definition({"name": "Tool", "imports": {"me": {"appSlug": "tool"}}}, id=app, owner="ada", origin=ORIGIN)
     assert [warning["code"] for warning in result.warnings] == ["recursive-app"]
     assert result.workspace.root.imports == {}
+
+
+async def test_apps_inside_apps_are_loaded_as_deep_as_they_do_not_repeat(caplog: pytest.LogCaptureFixture) -> None:
+    shop = Shop()
+    for name, below in (("inner", "outer"), ("outer", "inner")):
+        id = await shop.add({"name": name, "imports": {"below": {"appSlug": below}}, "automations": {"main": {"do": [], "output": name}}})
+        await shop.catalog.publish_app(id, {"slug": name}, ORIGIN)
+    user = await shop.add({"name": "User", "imports": {"box": {"appSlug": "outer"}}})
+    assert set(shop.catalog.require(user).instances) == {"", "box", "box.below"}
+    assert shop.catalog.require(user).automation("box.below.main").document["output"] == "inner"
+    caplog.clear()
+    inner = shop.catalog.require_app("inner").workspace_id
+    await shop.catalog.install_app(inner, {"appSlug": "outer", "slug": "again"}, ORIGIN)
+    await shop.add({"name": "Self", "imports": {"me": {"appSlug": "none"}}})
+    assert ["none" not in shop.catalog.require(inner).root.imports, [record.levelname for record in caplog.records]] == [True, ["ERROR"]]
+
+
+async def test_the_oldest_publications_of_an_app_go() -> None:
+    shop = Shop(settings=RuntimeSettings(maximum_app_version=2))
+    id = await shop.add({"name": "Tool"})
+    for number in range(3):
+        await shop.catalog.publish_app(id, {"slug": "tool", "version": {"name": f"v{number}"}}, ORIGIN)
+    assert [version.name for version in shop.catalog.require_app("tool").versions] == ["v2", "v1"]
 
 
 async def test_an_instance_is_installed_configured_renamed_and_uninstalled() -> None:
