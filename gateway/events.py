@@ -91,7 +91,8 @@ class _Events:
         identity = await self._gateway.auth.authenticate(request)
         headers = admit(self._gateway, request, identity)
         query = await self._query(request, workspace_id, identity, ignored=_EXPORT_KEYS)
-        query = replace(query, ascending=True, limit=_FIRST_SLICE, before=_nearer(query.before, await self._gateway.store.head() + 1))
+        head = self._gateway.engine.feed(workspace_id).head
+        query = replace(query, ascending=True, limit=_FIRST_SLICE, before=_nearer(query.before, head + 1))
         response = web.StreamResponse(headers={**headers, hdrs.CONTENT_TYPE: content_type})
         await response.prepare(request)
         try:

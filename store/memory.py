@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -145,17 +147,25 @@ class MemoryStore:
     async def events(self, query: EventQuery) -> list[StoredEvent]:
         self._check_open()
         holds, most = predicate(query.where), query.offset + query.limit
-        events = self._events.get(query.workspace_id, [])[::1 if query.ascending else -1]
+        events = self._between(query)
+        events = events if query.ascending else events[::-1]
         found: list[StoredEvent] = []
         for start in range(0, len(events), _LOOKED_AT_ONCE):
             if start:
                 await asyncio.sleep(0)                     # others get their turn, and a search may be given up
             looked_at = (StoredEvent(position, event.body) for position, event in events[start:start + _LOOKED_AT_ONCE]
-                         if _is_within(query, position, event) and holds(orjson.loads(event.body), event.body))
+                         if _is_within(query, event) and holds(orjson.loads(event.body), event.body))
             found += islice(looked_at, most - len(found))
             if len(found) == most:
                 break
         return found[query.offset:]
+
+    def _between(self, query: EventQuery) -> list[tuple[int, Event]]:
+        """The events between the positions that bound the query."""
+        events = self._events.get(query.workspace_id, [])
+        first = 0 if query.after is None else bisect_right(events, query.after, key=itemgetter(0))
+        last = len(events) if query.before is None else bisect_left(events, query.before, key=itemgetter(0))
+        return events[first:last]
 
     async def head(self) -> int:
         return self._position
@@ -240,7 +250,6 @@ def _is_over(expires_at: int | None, now: int) -> bool:
     return expires_at is not None and expires_at <= now
 
 
-def _is_within(query: EventQuery, position: int, event: Event) -> bool:
-    return ((query.after is None or position > query.after) and (query.before is None or position < query.before)
-            and (query.after_time is None or event.created_at > query.after_time)
+def _is_within(query: EventQuery, event: Event) -> bool:
+    return ((query.after_time is None or event.created_at > query.after_time)
             and (query.before_time is None or event.created_at < query.before_time))
