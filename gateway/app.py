@@ -114,10 +114,10 @@ class Server:
             await self._site.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
-        await gateway.door.close()
         await gateway.engine.stop(gateway.settings.shutdown_grace_seconds, last=self._end_feeds)
         await self._see_off()
         await self._runner.cleanup()
+        await gateway.door.close()
         await gateway.passing.close()
         await gateway.store.close()
         _log.info("stopped")

@@ -179,6 +179,40 @@ async def test_a_correlation_id_from_outside_counts_only_where_it_is_trusted(doo
             assert (await trusting.call("who", headers={"x-correlation-id": strange}))[1]["correlation"] != strange
 
 
+async def test_every_answer_to_a_session_names_it(door: House) -> None:
+    login = await door.login()
+    for path in ("/v2/me", "/v2/workspaces", f"/v2/workspaces/{door.id}", f"/v2/workspaces/{door.id}/webhooks/who", "/v2/workspaces/unknown"):
+        _, _, response = await door.request("GET", path, headers=bearer(login["token"]))
+        assert response.headers["x-prismeai-session-id"] == login["sessionId"], path
+    for headers in ({}, bearer("nonsense"), {"x-prismeai-session-id": "mine"}):
+        assert "x-prismeai-session-id" not in (await door.call("who", headers=headers))[2].headers
+
+
+async def test_headers_have_the_names_that_the_operator_gives_them() -> None:
+    names = {"CORRELATION_ID_HEADER": "X-Trace", "SESSION_ID_HEADER": "X-Session", "CSRF_TOKEN_HEADER": "X-Csrf", "API_KEY_HEADER": "X-Key",
+             "USER_ID_HEADER": "X-User", "ROLE_HEADER": "X-Role", "STUDIO_URL": "https://studio.example.org"}
+    echo = "{name: Echo, automations: {echo: {when: {endpoint: true}, do: [], output: '{{headers}}'}}}"
+    async with house(echo, **names) as door:
+        login = await door.login()
+        cookie = {"cookie": f"access-token={login['token']}", "origin": "https://studio.example.org"}
+        _, _, response = await door.request("GET", "/v2/me", headers=cookie)
+        assert response.headers["x-session"] == login["sessionId"] and "x-trace" in response.headers
+        exposed = response.headers["access-control-expose-headers"].lower().split(", ")
+        assert {"x-trace", "x-session", "x-csrf", "x-ratelimit-remaining", "retry-after"} <= set(exposed)
+        ours = {"x-trace": "a", "x-session": "a", "x-key": "a", "x-user": "a", "x-role": "a", "x-csrf": response.headers["x-csrf"]}
+        status, seen, _ = await door.call("echo", headers={**cookie, **ours, "x-else": "seen"})
+        assert status == 200 and seen["x-else"] == "seen" and not ours.keys() & seen.keys()
+        assert (await door.call("echo", headers={**cookie, "x-prismeai-csrf-token": response.headers["x-csrf"]}))[0] == 403
+        _, _, preflight = await door.request("OPTIONS", "/v2/me", headers={"origin": "https://studio.example.org"})
+        assert {"x-csrf", "x-key"} <= set(preflight.headers["access-control-allow-headers"].split(", "))
+
+
+async def test_the_old_token_header_leaves_the_authorization_header_to_the_automation(door: House) -> None:
+    login = await door.login()
+    _, seen, _ = await door.call("who", headers={"x-prismeai-token": login["token"], "authorization": "Basic abc"})
+    assert (seen["user"], seen["auth"]) == (login["id"], "Basic abc")
+
+
 async def test_logins_are_limited_by_public_address_seen_through_trusted_proxies() -> None:
     limits = {"DISABLE_RATE_LIMIT": "", "RATE_LIMIT_ANONYMOUS_LOGIN": "2", "TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8"}
     async with house(WHO, **limits) as door:

@@ -65,6 +65,8 @@ def test_yes_has_many_names(word: str) -> None:
     ("STORAGE_URL", "redis://x", "file:FOLDER"),
     ("SESSION_SWITCH", "mine", "any, own"),
     ("TRUSTED_PROXIES", "10.0.0.1, lan", "addresses or networks"),
+    ("PASSWORD_VALIDATION_REGEXP", "(", "a regular expression"),
+    ("SESSION_ID_HEADER", "x session", "the name of a header"),
 ])
 def test_a_value_that_cannot_be_read_is_named_with_what_is_expected(name: str, value: str, expected: str) -> None:
     with pytest.raises(BadSettings) as caught:
