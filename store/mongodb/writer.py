@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from store.errors import Fenced, StoreError
 from store.ledger import Ledger, Undo
 from store.mongodb.log import Piece
-from store.mongodb.nodes import Nodes
+from store.mongodb.nodes import GUEST, Nodes
 from store.mongodb.wire import Entry, encoded
 from store.records import Change, ContextKey, Event
 
@@ -30,6 +30,9 @@ class _Nothing(StoreError):
 
 
 class _Job(NamedTuple):
+    """`node` is the name under which it was handed over: what an earlier self has left behind is not written any more."""
+
+    node: str
     facts: Sequence[Entry]
     future: Future[int]
 
@@ -49,6 +52,8 @@ class _Group:
         last = position
         for job in self.jobs:
             try:
+                if job.node not in (GUEST, nodes.id):
+                    raise Fenced("the other nodes have gone on without what this one was under an earlier name")
                 self._taken.append(ledger.take(job.facts, nodes.id))
             except StoreError as failure:
                 job.future.set_exception(failure)
@@ -91,7 +96,7 @@ class Writer:
 
     def submit(self, facts: Sequence[Entry]) -> Future[int]:
         future: Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Job(facts, future))
+        self._waiting.append(_Job(self._store.nodes.id, facts, future))
         for fact in facts:
             if type(fact) is Change:
                 self._pending[fact.cell] = future

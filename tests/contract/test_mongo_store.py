@@ -167,3 +167,16 @@ async def test_a_node_hears_what_others_commit_without_asking(mongodb: str) -> N
         await a.commit([event("e")])
         async with asyncio.timeout(10):
             await heard.wait()
+
+
+async def test_what_was_handed_over_before_a_node_was_taken_for_dead_is_not_written_under_its_new_name(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        await a.cluster.take_over(B.id)
+        late = [b.commit([event("first")])]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        late.append(b.commit([event("second")]))           # waits until the first is written, or is not
+        await b.cluster.join(B._replace(id="node-b-again"), nothing)
+        outcomes = await asyncio.gather(*late, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Fenced, Fenced]
+        assert await b.commit([event("third")]) == 1
