@@ -26,11 +26,12 @@ from runtime.ids import Ids
 from runtime.language.check import check_workspace
 from runtime.language.source import Source
 from runtime.permissions.granting import Granting
+from runtime.permissions.shares import APPS, GRANTS, Subject
 from runtime.settings import RuntimeSettings
 from runtime.values import copy
 from runtime.workspace import Workspace
 from store.protocol import Store
-from store.records import AppDeleted, Fact, WorkspaceDeleted
+from store.records import AppDeleted, Fact, ItemEnded, WorkspaceDeleted
 
 
 class Catalog(Editing):
@@ -198,8 +199,15 @@ class Catalog(Editing):
     async def _unpublish(self, slug: str, origin: Origin) -> None:
         app = self.require_app(slug)
         users: list[User] = []
-        await self._bus.accept(self.require(app.workspace_id), [_app_deleted(slug)], origin, facts=[AppDeleted(slug)],
-                               on_commit=lambda: users.extend(self._put_app(slug, None)))
+        grants = self.sharing.of(app.workspace_id).grants(Subject(APPS, slug))
+        unshared = [ItemEnded(GRANTS, grant.id) for grant in grants]
+
+        def settle() -> None:
+            for ended in unshared:
+                self.sharing.hear(ended)
+            users.extend(self._put_app(slug, None))
+        await self._bus.accept(self.require(app.workspace_id), [_app_deleted(slug)], origin, facts=[AppDeleted(slug), *unshared],
+                               on_commit=settle)
         await self._tell_users(slug, [user.before for user in users], _app_deleted(slug), origin)
 
     async def _tell_users(self, slug: str, users: list[Workspace], event: NewEvent, origin: Origin) -> None:

@@ -17,11 +17,12 @@ from runtime.clock import Clock
 from runtime.errors import AlreadyUsed, NotFound, TooBusy
 from runtime.events import Bus
 from runtime.ids import Ids
+from runtime.permissions.shares import GRANTS, PAGES, Subject
 from runtime.settings import RuntimeSettings
 from runtime.workspace import Workspace
 from store.errors import Conflict
 from store.protocol import Store
-from store.records import Fact
+from store.records import Fact, ItemEnded
 
 _log = logging.getLogger("motorik.catalog")
 _MOST_TRIES = 20
@@ -135,14 +136,24 @@ class Editing(Shelf):
         old, new, events = step
         after, built_at = self._build(new), self._apps_changed
         before = self._live[old.id] if old else after
+        unshared = self._unshared(step)
 
         def settle() -> None:
+            for ended in unshared:
+                self.sharing.hear(ended)
             self._put(new, after if built_at == self._apps_changed else self._build(new))
             for slug in _not_loaded(after) - (_not_loaded(before) if old else set()):
                 _log.error("workspace %s: the app behind the import %s is not there or contains itself; the import is not loaded", new.id, slug)
 
         with self._claim(f"workspace:{new.slug}", taken=self._ids_by_slug.get(new.slug, new.id) != new.id):
-            await self._bus.accept(_audience(before, after, events), events, origin, facts=[new.fact()], on_commit=settle)
+            await self._bus.accept(_audience(before, after, events), events, origin, facts=[new.fact(), *unshared],
+                                   on_commit=settle)
+
+    def _unshared(self, step: Step) -> list[ItemEnded]:
+        """A page that goes takes along whom it was shared with."""
+        gone = set(step.old.page_ids.values()) - set(step.new.page_ids.values()) if step.old else set()
+        shares = self.sharing.of(step.new.id) if gone else None
+        return [ItemEnded(GRANTS, grant.id) for id in gone for grant in shares.grants(Subject(PAGES, id))]
 
     # --- names -------------------------------------------------------------------------------------------
 

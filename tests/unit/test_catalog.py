@@ -21,6 +21,7 @@ from runtime.errors import (
     TooBusy,
 )
 from runtime.language.loader import load
+from runtime.permissions.shares import Grant, Subject
 from runtime.settings import RuntimeSettings
 from runtime.workspace import Workspace
 from store.errors import Full
@@ -235,6 +236,28 @@ async def test_a_deleted_workspace_is_gone_and_its_instances_are_told() -> None:
     assert await shop.store.workspaces() == [] and shop.catalog.by_slug("shop") is None
     with pytest.raises(NotFound):
         await shop.catalog.update(id, {"name": "Again"}, ORIGIN)
+
+
+def grant(id: str, kind: str, subject: str) -> Grant:
+    return Grant(id, Subject(kind, subject), "bob", "editor", frozenset(), {})
+
+
+async def test_a_page_and_an_app_that_go_are_shared_with_nobody_any_more() -> None:
+    shop = Shop()
+    id = await shop.add(SHOP)
+    catalog, workspace = shop.catalog, shop.catalog.require(id)
+    await catalog.publish_app(id, {"slug": "tool"}, ORIGIN)
+    page = (await catalog.update_page(id, "home", {"slug": "start"}, ORIGIN))["id"]
+    for kind, subject in (("pages", page), ("apps", "tool"), ("workspaces", id)):
+        await catalog.granting.share(workspace, grant(id, kind, subject), ORIGIN)
+    await catalog.update_page(id, "start", {"slug": "home"}, ORIGIN)
+    assert len(await shop.store.items("permissions", id, 0)) == 3
+    await catalog.delete_page(id, "home", ORIGIN)
+    await catalog.delete_app("tool", ORIGIN)
+    assert [item.id for item in await shop.store.items("permissions", id, 0)] == [grant(id, "workspaces", id).id]
+    shares = catalog.sharing.of(id)
+    assert not shares.grants(Subject("pages", page)) and not shares.grants(Subject("apps", "tool"))
+    assert shares.grants(Subject("workspaces", id))
 
 
 # --- apps ----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from nodes_kit import nodes
 from runtime.calls import NOBODY, Identity, NewEvent, Origin
 from runtime.contexts import Cell
 from runtime.errors import NotFound
+from runtime.permissions.shares import Grant, Subject
 from runtime.run import Run
 from runtime.space import Space
 from runtime.testing import Sandbox
@@ -39,7 +40,10 @@ async def filled(box: Sandbox, origin: str = "first") -> None:
     """Contexts of every kind, topics, a version, an open wait, a delivery, and the firing of a schedule."""
     await box.call("fill", identity=ALICE, origin=Origin(origin, ALICE))
     await box.engine.accept(box.id, [NewEvent("begin", {})], Origin(origin + "-wait", ALICE))
-    await box.engine.catalog.versions.publish(box.id, {"name": origin[:15]}, Origin("version"))
+    catalog, workspace = box.engine.catalog, box.engine.catalog.require(box.id)
+    await catalog.versions.publish(box.id, {"name": origin[:15]}, Origin("version"))
+    await catalog.granting.share(workspace, Grant(box.id, Subject("workspaces", box.id), "bob", "editor", frozenset(), {}), Origin("share"))
+    await catalog.granting.make_key(workspace, "key", [], Origin("key"))
 
 
 async def gone(box: Sandbox, *others: Sandbox) -> None:
@@ -58,6 +62,7 @@ async def gone(box: Sandbox, *others: Sandbox) -> None:
 def left_in_memory(box: Sandbox, id: str) -> None:
     engine = box.engine
     assert engine.catalog.get(id) is None and id not in engine.catalog._revisions and id not in engine.catalog._locks
+    assert id not in engine.catalog.sharing._by_workspace and not engine.catalog.secrets.of(id)
     assert id not in engine._spaces and id not in engine._scheduler._plans
     with pytest.raises(NotFound):
         engine.feed(id)
@@ -78,7 +83,7 @@ async def left_in_store(box: Sandbox) -> None:
     assert await store.contexts(keys, now) == [None] * len(keys)
     facts = [*await store.deliveries(), *await store.waits(), *await store.ticks(), *await store.topics()]
     assert [fact for fact in facts if fact.workspace_id == id] == []
-    for collection in ("versions", "versions.definitions"):
+    for collection in ("versions", "versions.definitions", "permissions", "apikeys"):
         assert await store.items(collection, id, now) == []
 
 
