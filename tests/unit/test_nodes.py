@@ -9,7 +9,7 @@ from kit import ALICE, emit, endpoint, listener, put, steps
 from nodes_kit import nodes
 
 from runtime.calls import NOBODY, Identity, NewEvent, Origin
-from runtime.errors import HeldElsewhere, NotFound
+from runtime.errors import HeldElsewhere, NotFound, Suspended
 from runtime.testing import Sandbox
 from runtime.values import UNDEFINED
 from store.query import EVERYTHING, Is
@@ -240,6 +240,24 @@ async def test_an_app_published_on_one_node_is_used_on_the_other() -> None:
         await catalog.update_automation(app.workspace.id, "answer", steps(output="second"), Origin("edit"))
         await catalog.publish_app(app.workspace.id, {}, Origin("again"))
         assert await house[2].call("ask") == "second"
+
+
+async def test_a_workspace_suspended_on_one_node_starts_nothing_on_the_other() -> None:
+    async with nodes({"ask": endpoint(output="yes")}) as house:
+        await house[1].engine.catalog.suspend(house[1].id, "unpaid", Origin("suspend"))
+        with pytest.raises(Suspended):
+            await house[2].call("ask")
+        await house[2].engine.catalog.resume(house[2].id, "paid", Origin("resume"))
+        assert await house[1].call("ask") == "yes"
+
+
+async def test_a_version_made_on_one_node_is_restored_on_the_other() -> None:
+    async with nodes({"ask": endpoint(output="first")}) as house:
+        await house[1].engine.catalog.versions.publish(house[1].id, {"name": "v1"}, Origin("version"))
+        await house[1].engine.catalog.update_automation(house[1].id, "ask", endpoint(output="second"), Origin("edit"))
+        assert await house[2].call("ask") == "second"
+        await house[2].engine.catalog.versions.pull(house[2].id, "v1", Origin("pull"))
+        assert await house[1].call("ask") == "first"
 
 
 async def test_a_logout_is_heard_on_all_nodes() -> None:
