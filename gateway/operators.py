@@ -6,7 +6,7 @@ import hmac
 
 from aiohttp import hdrs, web
 
-from gateway.auth import Auth, is_admin
+from gateway.auth import Auth
 from runtime.errors import Forbidden
 
 _BEARER = "bearer "
@@ -23,7 +23,7 @@ class Operators:
         given = request.headers.get(hdrs.AUTHORIZATION, "")
         if self._key is not None and given[:7].lower() == _BEARER and hmac.compare_digest(_digest(given[7:].strip()), self._key):
             return
-        if not is_admin(await self._auth.authenticate(request, required=True)):
+        if not self._auth.is_super_admin(await self._auth.authenticate(request, required=True)):
             raise Forbidden("Only the owner of the server may do this")
 
 

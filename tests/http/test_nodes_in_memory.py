@@ -1,6 +1,7 @@
 """Several nodes in one process, on one content in memory, real HTTP between them."""
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -161,3 +162,14 @@ async def test_a_session_that_ends_on_one_node_ends_on_all_and_closes_its_feeds(
                 assert message.data == 4001, message
         for headers in (by_login, by_token):
             assert (await other.ask("GET", "/v2/me", **headers))[0] == 401
+
+
+async def test_an_address_that_is_signed_up_on_two_nodes_at_once_has_one_account() -> None:
+    async with nodes() as ([one, other], _):
+        account = {"email": "ada@example.org", "password": "correct horse"}
+        answers = await asyncio.gather(*(node.ask("POST", "/v2/signup", account) for node in (one, other)))
+        assert sorted(status for status, _ in answers) == [200, 400]
+        made = next(user for status, user in answers if status == 200)
+        for node in (one, other):
+            status, login = await node.ask("POST", "/v2/login", account)
+            assert (status, login["id"]) == (200, made["id"])
