@@ -31,7 +31,7 @@ _EVENT_STREAM = "text/event-stream"
 _OWN_KEYS = frozenset(("access_token",))
 _EXPORT_KEYS = frozenset(("access_token", "format", "page", "limit", "sort"))
 _FIRST_SLICE = 128
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 _EXPORTS = {"ndjson": ("application/x-ndjson; charset=utf-8", b"", b"\n", b"\n"),
             "json": ("application/json; charset=utf-8", b"[", b",\n", b"]")}
 """Format → content type, what comes first, between two events, and last."""
