@@ -11,6 +11,8 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 REDACTED = "REDACTED"
 _SHORT = 4
 """Texts below this length are too common to be looked for inside other texts."""
+_BEGINNING = 16
+"""So much of a secret tells of it, where a text was cut off."""
 _ENCODED_BYTES = 8
 """Shorter ones are not looked for in base64: what stays of them there could be anything."""
 
@@ -54,7 +56,7 @@ class Redactor:
     """Hides the secret texts of a run, from values as they are before they become JSON.
 
     A secret is found as it is, escaped as inside JSON text, percent-encoded as inside a URL, and in base64. It is hidden in the keys
-    of maps too. Where secrets overlap, everything that belongs to any of them goes, so that no rest tells of another.
+    of maps too, and so is its beginning where a text was cut off. Where secrets overlap, everything that belongs to any of them goes, so that no rest tells of another.
     """
 
     __slots__ = ("_added", "_long", "_short", "_shortest")
@@ -122,6 +124,9 @@ class Redactor:
         if len(text) < self._shortest:
             return text
         shown = _cut(text, self._long) if self._is_in(text) else text
+        for secret in self._long:
+            if len(secret) > _BEGINNING and secret[:_BEGINNING] in shown:
+                shown = _without_beginning(shown, secret)
         if "%" in shown:
             # Each client has its own opinion on what has to be encoded.
             for plain in (unquote(shown), unquote_plus(shown)):
@@ -160,11 +165,19 @@ def _spans(text: str, secret: str) -> Iterable[tuple[int, int]]:
         start = following
 
 
+def _without_beginning(text: str, secret: str) -> str:
+    """`text` without the part of a secret that is left where somebody has cut it off."""
+    start = text.rfind(secret[:_BEGINNING])
+    end = start + next((size for size, (a, b) in enumerate(zip(text[start:], secret)) if a != b), min(len(secret), len(text) - start))
+    return f"{text[:start]}{REDACTED}{text[end:]}" if text[end:end + 1] in ("", "…") else text
+
+
 @lru_cache(maxsize=1024)
 def _forms(text: str) -> frozenset[str]:
     escaped = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+    in_python = "".join(repr(letter)[1:-1] for letter in text)
     in_url = quote(text, safe="!'()*", errors="surrogatepass"), quote_plus(text, errors="surrogatepass")
-    return frozenset((text, *escaped, *in_url, *_encoded(text.encode(errors="surrogatepass"))))
+    return frozenset((text, *escaped, in_python, in_python.replace("'", "\\'"), *in_url, *_encoded(text.encode(errors="surrogatepass"))))
 
 
 def _encoded(content: bytes) -> Iterable[str]:
