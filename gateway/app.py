@@ -12,6 +12,7 @@ from aiohttp import web
 import store as stores
 from gateway import (
     access_tokens,
+    api_keys,
     apps,
     automations,
     events,
@@ -23,6 +24,8 @@ from gateway import (
     pages,
     search,
     secrets,
+    security,
+    sharing,
     tracing,
     versions,
     webhooks,
@@ -188,6 +191,6 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     feeds = events.add_routes(gateway, app.router)
     metrics.add_routes(gateway, feeds, app.router)
     openapi.add_routes(app.router)
-    for part in (search, workspaces, versions, automations, pages, apps, secrets):
+    for part in (search, sharing, security, api_keys, workspaces, versions, automations, pages, apps, secrets):
         part.add_routes(gateway, app.router)
     return app, feeds

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway import wire
 from gateway.imports import admit_creation, exported, import_answer, shown
-from gateway.management import READ, UPDATE, body_of, enter
+from gateway.management import READ, UPDATE, body_of, enter, keep_security
 from runtime.catalog.versions import CURRENT
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ class _Versions:
     async def pull(self, request: web.Request) -> web.Response:
         visit = await enter(self._gateway, request, UPDATE)
         await self._gateway.door.enter(request, "import", visit.origin.identity.user_id)
-        return await import_answer(self._gateway, self._versions.pull(visit.workspace.id, request.match_info["version"], visit.origin))
+        version = request.match_info["version"]
+        kept = await self._versions.revision(visit.workspace.id, version)
+        keep_security(self._gateway, visit, {"security": kept.definition.get("security")})
+        return await import_answer(self._gateway, self._versions.pull(visit.workspace.id, version, visit.origin))
 
     async def duplicate(self, request: web.Request) -> web.Response:
         """Who may read a workspace may begin one like it."""

@@ -10,7 +10,7 @@ from gateway import wire
 from gateway.accounts import user_of
 from gateway.errors import invalid
 from gateway.imports import admit_creation, document, exported, import_answer, shown
-from gateway.management import DELETE, READ, UPDATE, body_of, enter, listed, may, page
+from gateway.management import DELETE, READ, UPDATE, body_of, enter, keep_security, listed, may, page
 from runtime.calls import Identity
 from runtime.catalog.archive import Archive
 from runtime.catalog.slugs import label
@@ -76,7 +76,9 @@ class _Workspaces:
 
     async def update(self, request: web.Request) -> web.Response:
         visit = await enter(self._gateway, request, UPDATE)
-        await self._catalog.update(visit.workspace.id, await body_of(self._gateway, request), visit.origin)
+        body = await body_of(self._gateway, request)
+        keep_security(self._gateway, visit, body)
+        await self._catalog.update(visit.workspace.id, body, visit.origin)
         return shown(self._gateway, visit.workspace.id)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -104,6 +106,7 @@ class _Workspaces:
         visit = await enter(self._gateway, request, UPDATE)
         await self._gateway.door.enter(request, "import", visit.origin.identity.user_id)
         source = await document(self._gateway, request)
+        keep_security(self._gateway, visit, source.data)
         merge = isinstance(source, Archive) and not source.is_whole
         return await import_answer(self._gateway, self._catalog.import_definition(
             source, id=visit.workspace.id, owner=visit.workspace.owner, origin=visit.origin, merge=merge))
