@@ -30,6 +30,11 @@ _GAUGES = {"runs_open": "Runs in which something happens or waits.",
            "leases_held": "Runs that the other nodes leave to this one."}
 
 
+def known_method(method: str) -> str:
+    """The method, if it is one that HTTP knows: callers can make up others."""
+    return method if method in _METHODS else _OTHER
+
+
 class Requests:
     """What was answered. A websocket counts when it ends, and its length is no latency."""
 
@@ -42,7 +47,7 @@ class Requests:
         self.open = 0
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        key = (route, method if method in _METHODS else _OTHER, status)
+        key = (route, method, status)
         self.answered[key] = self.answered.get(key, 0) + 1
         if status != _SWITCHING:
             histogram = self.seconds.get(route)

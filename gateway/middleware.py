@@ -12,7 +12,7 @@ from gateway import errors, logs, wire
 from gateway.auth import CORRELATION, SESSION
 from gateway.cors import Cors
 from gateway.limits import LIMIT_HEADERS
-from gateway.metrics import NO_ROUTE, Requests
+from gateway.metrics import NO_ROUTE, Requests, known_method
 from gateway.passing import HEADER, Passing, Relayed
 from gateway.tracing import TRACEPARENT, TRACESTATE, carried_on
 from runtime.errors import AutomationsError, TooLarge
@@ -48,20 +48,21 @@ def edge(clock: Clock, ids: Ids, passing: Passing | None = None,
     async def counting(request: web.Request, handler: Handler) -> web.StreamResponse:
         correlation_id = request[CORRELATION] = ids.correlation_id(clock.now())
         trail, began, status = _trail(request, correlation_id), clock.monotonic(), _GONE
+        method = known_method(request.method)
         TRAIL.set(trail)
         counted.open += 1
         try:
             answering = answered(request, handler)
-            answer = await (answering if spans is None else spans.around(f"{request.method} {trail.route}", {}, lambda: answering))
+            answer = await (answering if spans is None else spans.around(f"{method} {trail.route}", {}, lambda: answering))
             status = answer.status
             return answer
         finally:
             counted.open -= 1
             seconds = clock.monotonic() - began
-            counted.count(request.method, trail.route, status, seconds)
+            counted.count(method, trail.route, status, seconds)
             trail.correlation_id = request[CORRELATION]
             if logs_requests:
-                logs.answered(request.method if status != _GONE else "a request", status, seconds)
+                logs.answered(method, status, seconds)
             TRAIL.set(None)
 
     async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:

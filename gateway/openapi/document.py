@@ -11,6 +11,8 @@ from gateway.openapi.table import ANYONE, FORM, JSON, LOGIN, OPERATOR, OWNER, RO
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _BY_WHO = {ANYONE: frozenset[int](), LOGIN: frozenset((401, 403)), OPERATOR: frozenset((401, 403)), OWNER: frozenset((401, 403, 404))}
 _CREDENTIALS = [{"bearer": []}, {"cookie": [], "csrf": []}]
+_KEYS: list[dict[str, Any]] = [{"apiKey": []}]
+"""An API key opens what belongs to its workspace, and proves no login."""
 _UNREADABLE_IN_JSON = frozenset((YAML, ZIP))
 
 
@@ -27,6 +29,7 @@ def document() -> Schema:
         "components": {"schemas": components(), "securitySchemes": {
             "bearer": {"type": "http", "scheme": "bearer", "description": "The admin token, that of a login, or an access token."},
             "cookie": {"type": "apiKey", "in": "cookie", "name": "access-token"},
+            "apiKey": {"type": "apiKey", "in": "header", "name": "x-prismeai-api-key", "description": "An API key of the workspace."},
             "csrf": {"type": "apiKey", "in": "header", "name": "x-prismeai-csrf-token",
                      "description": "With the cookie, for whatever changes something; `GET /v2/me` gives it."}}}}
 
@@ -39,9 +42,9 @@ def _item(path: str) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": _name(route), "summary": route.summary, "responses": _responses(route)}
     if route.who == ANYONE:
-        operation["security"] = [{}, *_CREDENTIALS]
+        operation["security"] = [{}, *_CREDENTIALS, *_KEYS]
     else:
-        operation["security"] = _CREDENTIALS
+        operation["security"] = [*_CREDENTIALS, *_KEYS] if route.who == OWNER else _CREDENTIALS
     if route.query:
         operation["parameters"] = [{"name": name, "in": "query", "schema": schema} for name, schema in route.query.items()]
     if route.body is not None:
