@@ -49,15 +49,16 @@ class _Group:
 
     def build(self, ledger: Ledger, nodes: Nodes, n: int, position: int) -> Piece:
         """Raises `_Nothing` when every batch conflicts with something: there is nothing to append."""
-        last = position
-        for job in self.jobs:
+        last, jobs, self.jobs = position, self.jobs, []
+        for job in jobs:
             try:
                 if job.node not in (GUEST, nodes.id):
                     raise Fenced("the other nodes have gone on without what this one was under an earlier name")
                 self._taken.append(ledger.take(job.facts, nodes.id))
             except StoreError as failure:
-                job.future.set_exception(failure)
+                _refuse(job, failure)
                 continue
+            self.jobs.append(job)
             events = sum(type(fact) is Event for fact in job.facts)
             self.admitted.append((job, last + 1 if events else 0))
             last += events
@@ -71,12 +72,10 @@ class _Group:
         for undo in reversed(self._taken):
             ledger.take_back(undo)
         self._taken, self.admitted = [], []
-        self.jobs = [job for job in self.jobs if not job.future.done()]
 
     def fail(self, failure: StoreError) -> None:
         for job in self.jobs:
-            if not job.future.done():
-                job.future.set_exception(failure)
+            _refuse(job, failure)
 
 
 class Writer:
@@ -242,6 +241,11 @@ class Writer:
     async def close(self) -> None:
         while tasks := [task for task in (self._writer, self._teller, self._folding) if task is not None]:
             await asyncio.wait(tasks)
+
+
+def _refuse(job: _Job, failure: StoreError) -> None:
+    if not job.future.done():                              # nobody may be waiting any more
+        job.future.set_exception(failure)
 
 
 def _wake(listener: Future[None]) -> None:

@@ -180,3 +180,19 @@ async def test_what_was_handed_over_before_a_node_was_taken_for_dead_is_not_writ
         outcomes = await asyncio.gather(*late, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [Fenced, Fenced]
         assert await b.commit([event("third")]) == 1
+
+
+async def test_a_refused_batch_whose_caller_is_gone_stops_nobody(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        await a.commit([Tick("ws", "main", 5)])
+        a.commit([Tick("ws", "main", 5)]).cancel()
+        async with asyncio.timeout(5):
+            assert await a.commit([event("e")]) == 1
+
+
+async def test_a_batch_whose_caller_is_gone_is_written_though_another_node_was_faster(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        await asyncio.gather(b.commit([event("other")]), b.commit([event("more")]))
+        a.commit([event("mine")]).cancel()                 # its number is taken: it is tried again
+        await a.commit([event("next")])
+        assert len(await a.events(EventQuery("ws"))) == 4
