@@ -42,13 +42,11 @@ class Tokens:
                                   "exp": self._clock.now() // 1000 + _RUN_TOKEN_SECONDS}
         if identity.user_id is not None:
             claims |= {"sub": identity.user_id, "prismeaiSessionId": identity.session_id, "isLogin": identity.is_login}
+        if identity.api_key is not None and identity.api_key.name:
+            claims["apiKey"] = identity.api_key.name
         if origin.socket_id is not None:
             claims["socketId"] = origin.socket_id
         return self._sign(claims)
-
-    def key(self, workspace_id: str, name: str) -> str:
-        """What a run sends in the place of the API key of its workspace that has this name."""
-        return self._sign({"workspaceId": workspace_id, "apiKey": name, "exp": self._clock.now() // 1000 + _RUN_TOKEN_SECONDS})
 
     def read(self, token: str) -> dict[str, Any] | None:
         """The claims of a token signed here, expired ones included; None for anything else."""

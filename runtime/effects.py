@@ -4,8 +4,10 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runtime.calls import Presented
 from runtime.clock import iso
 from runtime.envelope import LiveEvent, check_name, custom, native, shown_address
 from runtime.errors import AutomationsError, ExpressionError, VariableNameError
@@ -233,9 +235,12 @@ class Effects:
             headers["Authorization"] = "Bearer " + self.workspace_token()
         return headers
 
-    def workspace_token(self: Frame) -> str:
-        """Of the user and session the run started with, even after a switch."""
-        return self.run.services.mint_token(self.origin, self.workspace.id, self.depth)
+    def workspace_token(self: Frame, key: str = "") -> str:
+        """Of the user and session the run started with, even after a switch. `key` names an API key of the workspace to go with it."""
+        origin = self.origin
+        if key:
+            origin = origin._replace(identity=replace(origin.identity, api_key=Presented(workspace_id=self.workspace.id, name=key)))
+        return self.run.services.mint_token(origin, self.workspace.id, self.depth)
 
     def take(self: Frame, name: str, limit: int, window: float, consumer: str) -> dict[str, Any]:
         key = (self.workspace.id, self.instance.path, name, consumer)

@@ -65,6 +65,9 @@ def prepare(frame: Frame, parameters: dict[str, Any], *, shown: str = "") -> Req
     auth = parameters.get("auth")
     if type(auth) is dict:
         url = _authorize(frame, auth, method, url, headers=headers, body=body)
+    key = parameters.get("prismeaiApiKey")
+    if type(key) is dict and key.get("name") and "authorization" not in headers and frame.is_own_api(url):
+        headers["authorization"] = f"Bearer {frame.workspace_token(bodies.as_text(key['name']))}"
     for name, value in frame.request_headers(url, "authorization" in headers).items():
         if name.lower() != "user-agent" or "user-agent" not in headers:
             headers[name.lower()] = value

@@ -135,7 +135,7 @@ class Frame(Protocol):
     def take(self, name: str, limit: int, window: float, consumer: str) -> dict[str, Any]:
         """One more in the sliding window of `rateLimit`."""
 
-    def workspace_token(self) -> str: ...
+    def workspace_token(self, key: str = "") -> str: ...
 
 
 class Hidden(Protocol):

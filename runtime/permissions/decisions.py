@@ -103,7 +103,9 @@ def may_execute(workspace: Workspace, identity: Identity, automation: Automation
 def has_key(workspace: Workspace, identity: Identity) -> bool:
     """Whether the caller brings an API key of this workspace."""
     presented = identity.api_key
-    return presented is not None and (workspace.shares.key_of(presented) is not None or any(_key_rules(workspace, identity)))
+    if presented is None or presented.name and presented.workspace_id != workspace.id:
+        return False
+    return workspace.shares.key_of(presented) is not None or any(_key_rules(workspace, identity))
 
 
 def reader_of(workspace: Workspace, who: Who, *, sees_context_updates: bool = False) -> Reader:

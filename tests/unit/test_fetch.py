@@ -81,8 +81,8 @@ class Frame:
     def is_own_api(self, url: str) -> bool:
         return self.outbound.is_own_api(url)
 
-    def workspace_token(self) -> str:
-        return "workspace-token"
+    def workspace_token(self, key: str = "") -> str:
+        return f"workspace-token{key and f' with {key}'}"
 
     def native(self, type: str, payload: dict[str, Any]) -> None:
         self.told.append((type, payload))
@@ -308,6 +308,13 @@ async def test_a_slow_pace_joins_what_comes_too_early() -> None:
     assert (await joined)["chunk"]["data"] == ["b", "c"]
     gate.set()
     assert [item["chunk"]["data"] async for item in items] == [["d"]]
+
+
+async def test_a_named_key_goes_along_to_the_own_api_alone(frame: Frame) -> None:
+    more = {"prismeaiApiKey": {"name": "machine"}}
+    assert (await run(frame, url="{{base}}/v2/echo", **more))["headers"]["authorization"] == "Bearer workspace-token with machine"
+    assert "authorization" not in (await run(frame, url="{{base}}/echo", **more))["headers"]
+    assert (await run(frame, url="{{base}}/v2/echo", headers={"authorization": "mine"}, **more))["headers"]["authorization"] == "mine"
 
 
 async def test_user_and_password_are_sent_as_basic_authorization(frame: Frame) -> None:
