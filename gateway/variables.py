@@ -4,8 +4,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from runtime.errors import AutomationsError
+from runtime.language.loader import load
+from runtime.preprocessing import Rules, parse
 
 
 class Unreadable(ValueError):
@@ -89,6 +94,14 @@ def keys(value: str) -> tuple[str, ...]:
     if not words(value) or any(len(key) < _SHORTEST_KEY for key in words(value)):
         raise Unreadable(f"keys of {_SHORTEST_KEY} characters at least, between commas")
     return words(value)
+
+
+def rules(value: str) -> Rules:
+    """The rules in the file of this name."""
+    try:
+        return parse(load(Path(value).read_bytes(), name=value).data, value)
+    except (OSError, ValueError, AutomationsError) as problem:
+        raise Unreadable(f"the name of a file of rules: {problem}") from None
 
 
 def networks(value: str) -> tuple[str, ...]:
@@ -176,8 +189,8 @@ VARIABLES = (
     _V("ADMIN_TOKEN", text, "bearer token of the predefined owner; made at first start when absent", is_secret=True),
     _V("JWT_SECRET", text, "signs login tokens; the same on all nodes; made at first start when absent; after a comma, older ones that still count",
        is_secret=True),
-    _V("SECRETS_KEY", keys, "seals the secrets of workspaces: the first of a list seals, all of them open; the same on all nodes; made at first start "
-       "when absent, but not on MongoDB", is_secret=True),
+    _V("SECRETS_KEY", keys, "seals the secrets of workspaces: the first of a list seals, all of them open; the same on all nodes; made at first "
+       "start when absent, but not on MongoDB", is_secret=True),
     _V("INTERNAL_API_KEY", text, "what programs show that read the metrics or set the log level; made at first start when absent", is_secret=True),
     _V("LOG_FORMAT", one_of("text", "json"), "how the log is written: lines for eyes, or one JSON object a line"),
     _V("LOG_LEVEL", one_of("debug", "info", "warn", "warning", "error"), "from which level on lines are written; PUT /sys/logging changes it"),
@@ -243,6 +256,7 @@ VARIABLES = (
 
     _V("BROKER_EMIT_MAXLEN", size, "largest event"),
     _V("BROKER_EMIT_EXECUTED_AUTOMATION_MAXLEN", size, "largest executed event before it loses payload and output"),
+    _V("PREPROCESSING_RULES_FILEPATH", rules, "file of rules that cover fields of events before they are stored"),
     _V("EVENTS_RETENTION_DAYS", whole(-1), "events older than so many days are dropped; -1 keeps them"),
     _V("EVENTS_RETENTION_MAX", whole(), "newest events of each workspace that are kept; 0 is all of them"),
     _V("EVENTS_SCHEDULED_DELETION_DAYS", whole(-1), "how long the events of a deleted workspace are kept, in days; -1 for as long as others"),

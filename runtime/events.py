@@ -139,7 +139,9 @@ class Bus:
         body = draft.accepted(id, created_at)
         live = LiveEvent(id, draft, body)
         if draft.persistent:
-            batch.append(Event(workspace_id, id, type, now, source["correlationId"], source.get("sessionId"), body))
+            rules = self._settings.preprocessing_rules_filepath
+            stored = body if rules is None else rules.stored(type, body)
+            batch.append(Event(workspace_id, id, type, now, source["correlationId"], source.get("sessionId"), stored))
         elif self._ownership is not None:
             batch.append(Volatile(workspace_id, body))
         if waits:

@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from runtime.preprocessing import Rules
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSettings:
@@ -26,6 +28,8 @@ class RuntimeSettings:
     default_timezone: str = "Europe/Paris"
     broker_emit_maxlen: int = 100_000
     broker_emit_executed_automation_maxlen: int = 100_000
+    preprocessing_rules_filepath: Rules | None = None
+    """What the file says that PREPROCESSING_RULES_FILEPATH names."""
     events_retention_days: int = 180
     events_retention_max: int = 0
     events_scheduled_deletion_days: int = 90
