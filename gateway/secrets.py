@@ -96,7 +96,9 @@ def _merged(present: Secrets, given: Given, now: int) -> Secrets:
 
 def _said(said: dict[str, Any], old: Secret) -> Secret:
     value, description = said.get("value", old.value), said.get("description", old.description)
-    return old if (value, description) == (old.value, old.description) else Secret(value, description, old.updated_at, "" if "value" in said else old.sealed)
+    if (value, description) == (old.value, old.description):
+        return old
+    return Secret(value, description, old.updated_at, "" if "value" in said else old.sealed)
 
 
 def _checked(body: dict[str, Any]) -> Given:

@@ -55,8 +55,9 @@ def redact_fields(paths: SecretPaths, payload: Any) -> Any:
 class Redactor:
     """Hides the secret texts of a run, from values as they are before they become JSON.
 
-    A secret is found as it is, escaped as inside JSON text, percent-encoded as inside a URL, and in base64. It is hidden in the keys
-    of maps too, and so is its beginning where a text was cut off. Where secrets overlap, everything that belongs to any of them goes, so that no rest tells of another.
+    A secret is found as it is, escaped as inside JSON text, percent-encoded as inside a URL, and in base64; where a text was cut off,
+    so is its beginning. It is hidden in the keys of maps, too. Where secrets overlap, everything that belongs to any of them goes, so
+    that no rest tells of another.
     """
 
     __slots__ = ("_added", "_long", "_short", "_shortest")
