@@ -15,6 +15,7 @@ from gateway import (
     api_keys,
     apps,
     automations,
+    bodies,
     events,
     health,
     logins,
@@ -183,6 +184,7 @@ def _application(gateway: Gateway) -> tuple[web.Application, OpenFeeds]:
     edge = middleware.edge(gateway.clock, gateway.ids, gateway.passing, catch_up, requests=gateway.requests,
                            spans=gateway.engine.signals.spans, logs_requests=settings.log_requests)
     app = web.Application(middlewares=[edge], client_max_size=settings.request_max_size)
+    app[bodies.PATIENCE] = settings.http_timeout_ms / 1000 or None
     app.on_response_prepare.append(middleware.finish(Cors(settings), settings, lambda: gateway.is_draining))
     webhooks.add_routes(gateway, app.router)          # first: the router asks them in this order
     health.add_routes(gateway, app.router)

@@ -1,34 +1,42 @@
 """Request bodies and query strings as automations see them. Everything is bounded before it is believed."""
 from __future__ import annotations
 
+import asyncio
 import base64
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import hdrs, web
 
 from gateway import multipart
-from gateway.errors import invalid
+from gateway.errors import TooSlow, invalid
 from runtime.errors import InvalidUpload, TooLarge
 from runtime.values import decode
 
 DEEPEST = 200
 """Levels of nesting a body may have; encoding what was made of it stops at 254."""
 
+_ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
+_PIECE = 16_384
 _MOST_FIELDS = 1000
 _DEEPEST_NAME = 20
 
 
+PATIENCE = web.AppKey("patience", float | None)
+"""For how many seconds a body may be on its way; None is for ever."""
+
+
 class Limits:
-    """Largest bodies, in bytes: `text` for JSON, forms and texts, `upload` for each file and for binary bodies."""
+    """Largest bodies, in bytes: `text` for JSON, forms and texts, `upload` for each file and for binary bodies; and how many files."""
 
-    __slots__ = ("text", "upload")
+    __slots__ = ("text", "upload", "files")
 
-    def __init__(self, text: int, upload: int) -> None:
+    def __init__(self, text: int, upload: int, *, files: int = multipart.MOST_PARTS) -> None:
         self.text = text
         self.upload = upload
+        self.files = files
 
 
 class Body(NamedTuple):
@@ -71,7 +79,7 @@ async def json_object(request: web.Request, limit: int) -> dict[str, Any]:
 
 
 async def read(request: web.Request, limit: int) -> bytes:
-    """The whole body. Raises `TooLarge` as soon as it is known to be longer than `limit`."""
+    """The whole body. Raises `TooLarge` as soon as it is known to be longer than `limit`, `TooSlow` when it takes too long to come."""
     length = request.content_length
     if length is not None and length > limit:
         raise _too_large(length, limit)
@@ -81,12 +89,17 @@ async def read(request: web.Request, limit: int) -> bytes:
         if len(raw) > limit:
             raise _too_large(len(raw), limit)
         return raw
+    patience = request.app.get(PATIENCE)
     parts, size = [], 0
-    while part := await content.readany():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise _too_large(size, limit)
+    try:
+        async with asyncio.timeout(patience):
+            while part := await content.readany():
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    raise _too_large(size, limit)
+    except TimeoutError:
+        raise TooSlow(round((patience or 0) * 1000)) from None
     return b"".join(parts)
 
 
@@ -105,11 +118,29 @@ def json(raw: bytes) -> Any:
 
 def form(text: str) -> dict[str, Any]:
     """`a=1&b=2` as an object: a repeated `k` and `k[]` give a list, `k[a]` an object."""
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise invalid(f"More than {_MOST_FIELDS} fields") from None
-    return assemble(pairs)
+    if text.count("&") >= _MOST_FIELDS:
+        raise invalid(f"More than {_MOST_FIELDS} fields")
+    pairs = (piece.partition("=") for piece in text.split("&") if piece)
+    return assemble((_unquoted(name), _unquoted(value)) for name, _, value in pairs)
+
+
+def _unquoted(text: str) -> str:
+    """Without escapes; what is none stays as it is."""
+    text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    raw, pieces, start = text.encode("utf-8", "replace"), [], 0
+    while start < len(raw):                                  # a piece at a time: escapes take room until they are joined
+        end = start + _PIECE
+        cut = raw.rfind(b"%", end - 2, end)
+        end = cut if cut >= 0 else end                      # not in the middle of one
+        pieces.append(_ESCAPE.sub(_escaped, raw[start:end]))
+        start = end
+    return b"".join(pieces).decode("utf-8", "replace")
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match[1].decode())
 
 
 def assemble(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -182,6 +213,8 @@ async def _multipart(request: web.Request, limits: Limits) -> Body:
     except TooLarge:
         raise InvalidUpload(f"A file may have {limits.upload} bytes at most", {"limit": limits.upload}) from None
     parts = multipart.split(raw, request.headers[hdrs.CONTENT_TYPE], largest_file=limits.upload)
+    if sum(part.filename is not None for part in parts) > limits.files:
+        raise InvalidUpload(f"Too many files: {limits.files} may be sent here", {"limit": limits.files})
     return Body(assemble((part.name, _part(part)) for part in parts), raw)
 
 

@@ -33,6 +33,18 @@ class MethodNotAllowed(errors.Refused):
     wire = "MethodNotAllowed"
 
 
+class TooSlow(errors.Refused):
+    """The body of a request did not arrive in time. A run that fails for want of time is another matter: see `TimedOut`."""
+
+    wire = "TimeoutError"
+
+    def __init__(self, timeout: int) -> None:
+        super().__init__(f"The body has not arrived within {timeout} ms", {"timeout": timeout})
+
+    def body(self) -> dict[str, Any]:
+        return {**super().body(), **self.details}
+
+
 class Internal(AutomationsError):
     """What a caller hears of a fault of ours: nothing."""
 
@@ -43,7 +55,7 @@ class Internal(AutomationsError):
 
 
 def status_of(error: AutomationsError) -> int:
-    return _STATUS.get(error.wire, 400)
+    return 408 if isinstance(error, TooSlow) else _STATUS.get(error.wire, 400)
 
 
 def headers_of(error: AutomationsError) -> dict[str, str]:

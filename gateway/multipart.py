@@ -10,7 +10,7 @@ from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, con
 from gateway.errors import invalid
 from runtime.errors import InvalidUpload, TooLarge
 
-_MOST_PARTS = 50
+MOST_PARTS = 50
 _LARGEST_FIELD = 1_048_576
 _LARGEST_HEAD = 16_384
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
@@ -34,13 +34,13 @@ def split(body: bytes, content_type: str, *, largest_file: int) -> list[Part]:
     if found is None:
         raise _malformed("no boundary in the content type")
     delimiter = b"\r\n--" + (found[1] or found[2]).encode("utf-8", "replace")
-    _, *pieces = (b"\r\n" + body).split(delimiter, _MOST_PARTS + 2)
+    _, *pieces = (b"\r\n" + body).split(delimiter, MOST_PARTS + 2)
     parts: list[Part] = []
     for piece in pieces:
         if piece.startswith(b"--"):
             return parts
-        if len(parts) == _MOST_PARTS:
-            raise TooLarge(f"More than {_MOST_PARTS} parts", {"length": len(parts) + 1, "limit": _MOST_PARTS})
+        if len(parts) == MOST_PARTS:
+            raise TooLarge(f"More than {MOST_PARTS} parts", {"length": len(parts) + 1, "limit": MOST_PARTS})
         parts.append(_part(piece, largest_file))
     raise _malformed("it ends before its last boundary")
 

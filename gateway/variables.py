@@ -219,7 +219,7 @@ VARIABLES = (
 
     _V("REQUEST_MAX_SIZE", size, "largest JSON, form or text body"),
     _V("UPLOADS_MAX_SIZE", size, "largest file of a multipart body, and largest binary body"),
-    _V("HTTP_TIMEOUT_MS", _count, "a webhook that has not answered by then gets 408; 0 waits for ever"),
+    _V("HTTP_TIMEOUT_MS", _count, "a body that has not come, or a webhook that has not answered, by then gets 408; 0 waits for ever"),
     _V("WEBHOOKS_SSE_KEEPALIVE", milliseconds, "shortest interval between keep-alives of a stream"),
     _V("CORRELATION_ID_HEADER", header, "header that names the run"),
     _V("OVERWRITE_CORRELATION_ID_HEADER", yes_no, "no: a correlation id given by the caller is kept"),

@@ -48,7 +48,7 @@ class Webhooks:
         self._passing = gateway.passing
         self._clock = gateway.clock
         self._limits = Limits(settings.request_max_size, settings.uploads_max_size)
-        self._test_limits = Limits(settings.request_max_size, _TEST_FILE_BYTES)
+        self._test_limits = Limits(settings.request_max_size, _TEST_FILE_BYTES, files=1)
         self._timeout = settings.http_timeout_ms / 1000 or None
         named = (settings.runtime.correlation_id_header, settings.session_id_header, settings.api_key_header, settings.csrf_token_header,
                  settings.user_id_header, settings.role_header)
