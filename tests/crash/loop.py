@@ -21,17 +21,21 @@ from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeo
 
 from runtime.values import decode
 from tests.crash.model import WORKSPACE, Found, Ledger, problems
+from tests.crash.network import Line, Reader
 from tests.crash.victim import CHECKPOINT, EMBEDDED, EVERYWHERE, EXPIRY
 from tests.server import RealServer
 
 ANY_MOMENT, STARTING = "any-moment", "while-starting"
+PAUSED, STALLED, CUT_OFF = DISTURBED = ("paused", "stalled", "cut-off")
+"""A node that is no longer heard of, is taken for dead, and lives: its process stands still, or its connection to the database."""
+_LEASE_SECONDS = 1
 CYCLES_OF_A_TRIAL = 25
 """Then another store: what is checked grows with every cycle."""
 _WRITERS, _SENDERS = 4, 2
 _QUIET_SECONDS = 20.0
 _REACHED_SECONDS = 20.0
 _ENVIRONMENT = {"API_URL": "http://crash.test/v2", "CONTEXT_RUN_EXPIRE_TIME": "1", "CONTEXT_GLOBAL_MAX_SIZE": "50mb", "CONTEXT_USER_MAX_SIZE": "50mb",
-                "RUN_LEASE_SECONDS": "1"}
+                "RUN_LEASE_SECONDS": str(_LEASE_SECONDS)}
 """The address is the same for all nodes: it is in the tokens."""
 _SELDOM = ("during-compaction", CHECKPOINT, EXPIRY)
 """Points that are reached once in a while; the others, with every call."""
@@ -64,7 +68,9 @@ class Trial:
     def __init__(self, folder: Path, summary: Summary, *, storage: str, nodes: int, chance: random.Random) -> None:
         self._folder, self._summary, self._chance = folder, summary, chance
         self._file = folder / "motorik.db" if storage.startswith("file:") else None
-        self._servers = [RealServer(folder, **_ENVIRONMENT, STORAGE_URL=storage) for _ in range(nodes)]
+        self._storage, self._nodes = storage, nodes
+        self._lines: list[Line] = []
+        self._servers: list[RealServer] = []
         self._ledger = Ledger()
         self._numbers = itertools.count(1)
         self._senders = itertools.count(1)
@@ -74,6 +80,7 @@ class Trial:
     async def run(self, deaths: list[str]) -> None:
         """Start, and die each of these deaths."""
         begun_again = 0
+        await self._connect()
         async with ClientSession(timeout=ClientTimeout(total=30)) as self._client:
             for server in self._servers[1:]:
                 await self._start(server, ANY_MOMENT)
@@ -88,11 +95,23 @@ class Trial:
                     await self._die(victim, death)
             for server in self._servers:
                 server.stop()
+        for line in self._lines:
+            line.close()
         self._summary.facts += self._ledger.facts
         self._summary.begun_again += begun_again
 
+    async def _connect(self) -> None:
+        """Several nodes reach their database over lines that can be cut."""
+        addresses = [self._storage]
+        if self._nodes > 1:
+            self._lines = [Line(self._storage) for _ in range(self._nodes)]
+            addresses = [await line.open() for line in self._lines]
+        self._servers = [RealServer(self._folder, **_ENVIRONMENT, STORAGE_URL=address) for address in addresses]
+
     async def _start(self, server: RealServer, death: str) -> None:
         if server.process is not None and server.process.poll() is None:
+            if death in DISTURBED:
+                return
             server.kill()                                  # another one's turn has come round; it dies idle
         if death == STARTING:
             server.begin()
@@ -113,16 +132,48 @@ class Trial:
         fill = _FILL if death == CHECKPOINT else ""
         lanes = [asyncio.create_task(self._write(server, fill)) for server in self._servers for _ in range(_WRITERS)]
         lanes += [asyncio.create_task(self._send(server)) for server in self._servers for _ in range(_SENDERS)]
-        if death in EMBEDDED:
+        if death in DISTURBED:
+            await self._disturb(victim, death)
+        elif death in EMBEDDED:
             victim.process.send_signal(signal.SIGUSR1)
             await self._until_dead(victim, death)
         else:
             await asyncio.sleep(self._chance.uniform(0.01, 0.4))
         self._is_over = True
-        victim.kill()
+        if death not in DISTURBED:
+            victim.kill()
         await asyncio.gather(*lanes)
         self._summary.cycles += 1
         self._summary.deaths[death] += 1
+
+    async def _disturb(self, victim: RealServer, way: str) -> None:
+        """Until the others have gone on without the victim, and then until it is one of them again."""
+        line, others = self._lines[self._servers.index(victim)], [server for server in self._servers if server is not victim]
+        reader = Reader(self._client, [f"{server.base}/v2/workspaces/{self._workspace}/events?types=number.sent" for server in (victim, *others)],
+                        victim.token)
+        before = await self._events(victim, "number.sent")
+        following = asyncio.create_task(reader.follow("0", _LEASE_SECONDS))
+        await asyncio.sleep(self._chance.uniform(0.2, 0.5))
+        victim.process.send_signal(signal.SIGSTOP) if way == PAUSED else line.cut(stalls=way == STALLED)
+        await asyncio.sleep(3 * _LEASE_SECONDS + self._chance.random())
+        victim.process.send_signal(signal.SIGCONT) if way == PAUSED else line.mend()
+        try:
+            async with asyncio.timeout(_QUIET_SECONDS):
+                while not await self._is_done(victim, f"/workspaces/{self._workspace}/webhooks/read", {}):
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            self._summary.problems.append(f"a node that was {way} did not come back within {_QUIET_SECONDS} s")
+        self._is_over = True
+        await self._read_to_the_end(victim, reader, before)
+        following.cancel()
+
+    async def _read_to_the_end(self, victim: RealServer, reader: Reader, before: list[int]) -> None:
+        """What the reader has seen over all servers is what is stored."""
+        deadline = time.monotonic() + _QUIET_SECONDS
+        while (stored := await self._events(victim, "number.sent")) != reader.seen and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        if stored != reader.seen:
+            self._summary.problems.append(f"a reader of {len(stored)} events saw {len(reader.seen)}, beginning with {len(before)}, on {reader.changes} streams")
 
     async def _until_dead(self, victim: RealServer, death: str) -> None:
         deadline = time.monotonic() + _REACHED_SECONDS
@@ -195,16 +246,16 @@ class Trial:
         return [] if verdict == [("ok",)] else [f"the file is broken: {verdict[:3]}"]
 
 
-def deaths(cycles: int, *, embedded: bool) -> list[str]:
+def deaths(cycles: int, *, embedded: bool, nodes: int = 1) -> list[str]:
     """Every named point in turn, and between two of them a death at any moment."""
-    points = itertools.cycle([*(EMBEDDED if embedded else EVERYWHERE), STARTING])
+    points = itertools.cycle([*(DISTURBED if nodes > 1 else ()), *(EMBEDDED if embedded else EVERYWHERE), STARTING])
     return [next(points) if cycle % 2 else ANY_MOMENT for cycle in range(cycles)]
 
 
 async def crash(cycles: int, *, storage: str = "", nodes: int = 1, seed: int = 0, only: str = "") -> Summary:
     """So many deaths. Without a `storage`, on embedded stores in folders that are gone afterwards."""
     summary, chance, began = Summary(), random.Random(seed), time.monotonic()
-    dying = [only] * cycles if only else deaths(cycles, embedded=not storage)
+    dying = [only] * cycles if only else deaths(cycles, embedded=not storage, nodes=nodes)
     for number, first in enumerate(range(0, cycles, CYCLES_OF_A_TRIAL)):
         with tempfile.TemporaryDirectory(prefix="crash-") as folder:
             address = f"{storage}-{os.getpid()}-{number}" if storage else f"file:{folder}"
@@ -225,10 +276,12 @@ def main(arguments: list[str]) -> int:
                         "databases to be made; default: embedded stores in temporary folders")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default: 0)")
     parser.add_argument("--nodes", type=int, default=1, metavar="K", help="servers on the same store, which must be MongoDB (default: 1)")
-    parser.add_argument("--point", default="", choices=[*EMBEDDED, ANY_MOMENT, STARTING], help="die at this point only")
+    parser.add_argument("--point", default="", choices=[*EMBEDDED, *DISTURBED, ANY_MOMENT, STARTING], help="die at this point only")
     options = parser.parse_args(arguments)
     if options.nodes > 1 and not options.storage:
         parser.error("an embedded store belongs to one server: --nodes needs --storage mongodb://…")
+    if options.point in DISTURBED and options.nodes < 2:
+        parser.error(f"{options.point} is seen by other nodes: it needs --nodes 2")
     summary = asyncio.run(crash(options.cycles, storage=options.storage, nodes=options.nodes, seed=options.seed, only=options.point))
     print(summary)
     for problem in summary.problems:
