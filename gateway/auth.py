@@ -226,8 +226,6 @@ class Auth:
             return _EXPIRED
         if "correlationId" in claims:
             return await self._of_run(claims)
-        if "apiKey" in claims:
-            return _NONE                               # the key of a workspace is nobody's login
         session = await self._sessions.find(claims["prismeaiSessionId"])
         return self._remember(digest, session, expires_at) if session is not None else _EXPIRED
 

@@ -67,12 +67,11 @@ class Tokens:
         latest = self._clock.now() // 1000 + _SKEW_SECONDS
         if type(claims.get("exp")) is not int or type(claims.get("iat")) is not int or claims["iat"] > latest or "nbf" in claims:
             return False
-        if "apiKey" in claims:
-            return _is_text(claims["apiKey"]) and _is_text(claims.get("workspaceId"))
         is_named = _is_text(claims.get("sub")) and _is_text(claims.get("prismeaiSessionId"))
         if "correlationId" not in claims:
-            return is_named
+            return is_named and "apiKey" not in claims
         return (_is_text(claims["correlationId"]) and _is_text(claims.get("workspaceId")) and type(claims.get("depth")) is int
+                and ("apiKey" not in claims or _is_text(claims["apiKey"]))
                 and (is_named and type(claims.get("isLogin")) is bool or "sub" not in claims))
 
     def _sign(self, claims: dict[str, Any]) -> str:

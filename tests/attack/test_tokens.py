@@ -171,7 +171,14 @@ async def test_the_token_of_a_run_is_no_token_of_a_login(door: House) -> None:
 
 
 async def test_the_key_of_a_workspace_is_nobodys_login(door: House) -> None:
-    await is_nobody(door, door.gateway.auth.tokens.key(door.id, "mine"))
+    """A run's token may name one; alone, or on a login, it is nothing."""
+    claims = await claims_of(door)
+    sub, session = claims.pop("sub"), claims.pop("prismeaiSessionId")
+    await is_nobody(door, signed({"alg": "HS256"}, {**claims, "workspaceId": door.id, "apiKey": "mine"}))
+    run = {**claims, "sub": sub, "prismeaiSessionId": session, "isLogin": True, "correlationId": "c", "workspaceId": door.id, "depth": 1}
+    assert (await door.request("GET", "/v2/me", headers=bearer(signed({"alg": "HS256"}, run))))[0] == 200
+    for change in ({"apiKey": 1}, {"apiKey": ""}, {"depth": "1"}, {"workspaceId": None}, {"isLogin": "yes"}, {"sub": None}):
+        await is_nobody(door, signed({"alg": "HS256"}, {**run, **change}))
 
 
 async def test_a_token_that_says_admin_is_not_the_admin(door: House) -> None:
