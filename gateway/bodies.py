@@ -16,7 +16,9 @@ from runtime.errors import InvalidUpload, TooLarge
 from runtime.values import decode
 
 DEEPEST = 200
-"""Levels of nesting a body may have; encoding what was made of it stops at 254."""
+"""Levels of nesting a body may have."""
+_DEEPEST_WRITTEN = 254
+"""What can be encoded has no more levels."""
 
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 _PIECE = 16_384
@@ -186,13 +188,14 @@ def _meet(target: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [below for one in level if type(one) in (dict, list)
-                 for below in (one.values() if type(one) is dict else one)]
-        if not level:
-            return False
-    return any(type(one) in (dict, list) for one in level)
+    """Writing stops at a depth of its own, so it stops at ours with as many levels around as make up the difference."""
+    for _ in range(_DEEPEST_WRITTEN - DEEPEST):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def _text(raw: bytes, charset: str | None) -> str:

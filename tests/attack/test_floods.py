@@ -5,6 +5,7 @@ import asyncio
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,7 +24,7 @@ MIB = 1_048_576
 MOST_MEMORY = 20 * MIB
 MOST_MEMORY_OF_BRACKETS = 64 * MIB
 """Of bodies that are nothing but lists and maps, each of which takes some sixty bytes: that many an honest body may have, too."""
-MOST_TIMES_THE_USUAL = 40
+MOST_TIMES_THE_USUAL, MOST_TIMES_FOR_BRACKETS = 15, 60
 
 
 @pytest.fixture
@@ -118,7 +119,9 @@ def test_a_bomb_takes_little_memory(name: str) -> None:
 
 def test_no_bomb_takes_much_longer_than_a_body_of_everyday_shape() -> None:
     usual = cost(lambda: bodies.json(EVERYDAY))
-    dear = {name: ratio for name, (read, body) in BOMBS.items() if (ratio := cost(lambda: read(body)) / usual) > MOST_TIMES_THE_USUAL}
+    dear = {name: ratio for name, (read, body) in BOMBS.items() if (ratio := cost(partial(read, body)) / usual) > MOST_TIMES_THE_USUAL}
+    for name in BRACKETS:
+        assert dear.pop(name, 0) <= MOST_TIMES_FOR_BRACKETS
     assert not dear
 
 
