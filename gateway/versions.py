@@ -53,6 +53,7 @@ class _Versions:
 
     async def duplicate(self, request: web.Request) -> web.Response:
         """Who may read a workspace may begin one like it."""
+        await self._gateway.auth.authenticate(request, required=True)        # a key alone would own nothing
         visit = await enter(self._gateway, request, READ)
         await admit_creation(self._gateway, request, visit.origin.identity, "import")
         made = await self._versions.duplicate(visit.workspace.id, request.match_info["version"], visit.origin.identity.user_id or "",
