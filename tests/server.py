@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -36,8 +37,9 @@ class RealServer:
 
     def begin(self) -> None:
         """Start it, and do not wait until it answers."""
+        self._output = tempfile.TemporaryFile()            # a pipe that nobody reads would stop a server that has much to say
         self.process = subprocess.Popen([sys.executable, "-m", *self.module, *self._arguments], env=self._environment,
-                                        cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                                        cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL, stderr=self._output)
 
     def start(self) -> None:
         self.begin()
@@ -49,7 +51,8 @@ class RealServer:
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     self.process.kill()
-                    raise AssertionError(self.process.stderr.read().decode()) from None
+                    self._output.seek(0)
+                    raise AssertionError(self._output.read().decode()) from None
                 time.sleep(0.02)
 
     def stop(self) -> None:
