@@ -50,6 +50,7 @@ http:127.0.0.1 http:// http://a%00b/ http://a%2eb/ http://[::1 http://[::g]/ htt
 
 NAMES = {
     "localhost": ["127.0.0.1", "::1"], "foo.localhost": ["127.0.0.1"], "metadata.attacker.test": ["169.254.169.254"],
+    "inside.attacker.test": ["10.0.0.9"],
     "mixed-up.attacker.test": ["::ffff:127.0.0.1", "fe80::1%eth0", "64:ff9b::a9fe:a9fe"],
 }
 
@@ -92,3 +93,32 @@ async def test_what_must_not_be_reached_is_refused(outbound: Outbound, url: str)
         await outbound.request(Request("GET", url, {}))
     # Refused by a rule, not because nobody happened to listen there.
     assert caught.value.message.startswith(("The request was refused", "Only http and https", "The url is not valid"))
+
+
+INSIDE = urls("""
+http://10.0.0.1/ http://10.255.255.255:8080/ http://192.168.1.1/ http://[::ffff:10.0.0.1]/ http://[64:ff9b::a00:1]/ http://[2002:a00:1::]/
+http://[fd12:3456::1]/ http://db.corp.test/ http://DB.CORP.test./ http://inside.attacker.test/ http://secret.test/
+""")
+
+
+@pytest.mark.parametrize("url", INSIDE)
+async def test_what_an_operator_forbids_is_refused_in_every_form(url: str) -> None:
+    names = Names()
+    door = Outbound(RuntimeSettings(fetch_timeout=2, fetch_forbidden_hosts=("10.0.0.0/8", "192.168.0.0/16", "fc00::/7", "*.corp.test", "secret.test")), resolver=names)
+    try:
+        with pytest.raises(FetchFailed) as caught:
+            await door.request(Request("GET", url, {}))
+    finally:
+        await door.close()
+    assert caught.value.message.startswith("The request was refused")
+    assert names.asked in ([], ["inside.attacker.test"])   # a forbidden name is not even looked up
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.2/", "http://[::1]/", "http://169.254.169.254/", "http://2130706433/", "http://foo.localhost/"])
+async def test_an_allowed_host_opens_nothing_but_itself(url: str) -> None:
+    door = Outbound(RuntimeSettings(fetch_timeout=2, fetch_allowed_hosts=("127.0.0.3", "good.localhost")), resolver=Names())
+    try:
+        with pytest.raises(FetchFailed, match="The request was refused"):
+            await door.request(Request("GET", url, {}))
+    finally:
+        await door.close()
