@@ -91,8 +91,8 @@ def custom(type: str, source: dict[str, Any], payload: dict[str, Any], target: A
     if isinstance(options, dict) and options:
         envelope["options"] = options
     rest = encode(envelope)[1:]
-    if len(rest) + _CREATED_AT > limit:
-        size = len(rest) + 1 + _CREATED_AT
+    size = len(rest) + 1 + _CREATED_AT
+    if size > limit:
         raise InvalidEvent(f"Event {type} has {size} bytes, {limit} are allowed",
                            {"reason": "EventTooLarge", "eventType": type, "eventSize": size, "maxSize": limit})
     persistent = not (isinstance(options, dict) and options.get("persist") is False)
@@ -121,8 +121,9 @@ def native(type: str, source: dict[str, Any], payload: dict[str, Any], *, limit:
     if not persistent:
         envelope["options"] = {"persist": False}
     rest = encode(envelope)[1:]
-    if len(rest) + _CREATED_AT > limit:
-        envelope["payload"] = _shrunk(type, payload, len(rest) + _CREATED_AT - limit)
+    size = len(rest) + 1 + _CREATED_AT
+    if size > limit:
+        envelope["payload"] = _shrunk(type, payload, size - limit)
         rest = encode(envelope)[1:]
     return Draft(type, source, rest, persistent=persistent, native=True, chained=False)
 
