@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import Clock
+from runtime.secrets import RATES
 from runtime.settings import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ AUTOMATIONS, EMITS, FETCHS, REPEATS = KINDS = ("automations", "emits", "fetchs",
 
 _log = logging.getLogger("motorik.throttles")
 _COUNTED_MS, _LOGGED_MS = 1, 10
-_OVERRIDE = "prismeai_ratelimit_"
 _YES = frozenset(("true", "yes", "y", "1"))
 
 
@@ -88,8 +88,8 @@ class Throttles:
         return rate if nodes <= 1 else Rate(rate.per_second / nodes, max(1.0, rate.burst / nodes))
 
     def _of_revision(self, workspace: Workspace) -> dict[str, Rate]:
-        secrets = workspace.secrets if isinstance(workspace.secrets, Mapping) else {}
-        if self._settings.rate_limit_disabled or str(secrets.get(_OVERRIDE + "disabled", "")).lower() in _YES:
+        secrets = workspace.secrets
+        if self._settings.rate_limit_disabled or str(secrets.get(RATES + "disabled", "")).lower() in _YES:
             return {}
         rates = {kind: Rate(_given(secrets, kind, rate.per_second), max(1.0, _given(secrets, kind + "_burst", rate.burst)))
                  for kind, rate in self._rates.items()}
@@ -99,7 +99,7 @@ class Throttles:
 def _given(secrets: Mapping[str, str], name: str, otherwise: float) -> float:
     """The number that a secret of the workspace says instead; one that cannot be read says nothing."""
     try:
-        number = float(secrets.get(_OVERRIDE + name, otherwise))
+        number = float(secrets.get(RATES + name, otherwise))
     except ValueError:
         return otherwise
     return number if 0 <= number < float("inf") else otherwise
