@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
@@ -18,7 +19,7 @@ from gateway.feed.pace import Pace
 from gateway.feed.resumption import Record, Resumption, Saved
 from gateway.feed.subscriptions import Subscriptions
 from gateway.rights import Rights
-from runtime.calls import Identity
+from runtime.calls import Identity, Presented
 from runtime.errors import AutomationsError, TooMany, Unauthenticated
 
 _log = logging.getLogger("motorik.sockets")
@@ -246,6 +247,8 @@ class Connection:
             if hello.token is None:
                 raise Unauthenticated("Missing authentication credentials")
             self.identity = await self._house.identify(hello.token)
+        if hello.api_key is not None and self.identity.api_key is None:
+            self.identity = replace(self.identity, api_key=Presented(hello.api_key))
         if self._is_over:
             return
         self._timers.pop("hello").cancel()

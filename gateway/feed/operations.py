@@ -16,6 +16,8 @@ _MOST_CREDIT = 1_000_000
 class Hello(NamedTuple):
     token: str | None
     resume: str | None
+    api_key: str | None = None
+    """Of the workspace; it adds to what the token allows."""
 
 
 class Subscribe(NamedTuple):
@@ -81,7 +83,7 @@ def operation(frame: dict[str, Any]) -> Operation:
     """Raises `UnknownOperation`, or `InvalidRequest` for a member of the wrong kind."""
     match frame.get("op"):
         case "hello":
-            return Hello(_text(frame, "token") or _text(frame, "apiKey"), _text(frame, "resume"))
+            return Hello(_text(frame, "token") or _text(frame, "apiKey"), _text(frame, "resume"), _text(frame, "apiKey"))
         case "subscribe":
             return Subscribe(_id(frame), frame.get("filters"), _since(frame), _whole(frame, "limit", high=10**9))
         case "update":

@@ -57,3 +57,18 @@ async def test_other_nodes_know_shares_and_keys_and_their_ends() -> None:
         assert (await one.ask("GET", path, **mine))[0] == 403 and (await other.ask("PATCH", path, {"description": "x"}, **with_key))[0] == 200
         assert (await other.ask("DELETE", f"{path}/security/apikeys/{key['apiKey']}"))[0] == 200
         assert (await one.ask("PATCH", path, {"description": "y"}, **with_key))[0] == 403
+
+
+async def test_a_key_in_the_first_frame_adds_to_what_the_token_allows() -> None:
+    async with house(WORKSPACE) as home:
+        path = f"/v2/workspaces/{home.id}"
+        login = await home.login()
+        _, key, _ = await home.request("POST", path + "/security/apikeys", headers=OWNER, json={"rules": [{"action": "read", "subject": "events"}]})
+        for extra, expected in (({}, "pong"), ({"apiKey": key["apiKey"]}, "event")):
+            async with home._client.ws_connect(path + "/events") as socket:
+                await socket.send_json({"op": "hello", "token": login["token"], **extra})
+                await socket.send_json({"op": "subscribe", "id": "all", "filters": {"types": ["e1"]}})
+                assert [(await socket.receive_json())["op"] for _ in range(2)] == ["welcome", "subscribed"]
+                await home.request("POST", path + "/events", headers=OWNER, json={"events": [{"type": "e1"}]})
+                await socket.send_json({"op": "ping", "t": 1})
+                assert (await socket.receive_json())["op"] == expected
