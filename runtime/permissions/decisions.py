@@ -42,6 +42,8 @@ class Who(NamedTuple):
     roles: frozenset[str] = _NOTHING
     topics: frozenset[str] = _NOTHING
     key_rules: tuple[Rule, ...] = ()
+    login_id: str | None = None
+    """The user, if they proved to be it: an automation may say that somebody is somebody, and that shares nothing."""
 
     def known(self, name: str) -> Any:
         """What stands for a placeholder; None when there is nothing."""
@@ -79,7 +81,7 @@ def who_is(workspace: Workspace, identity: Identity, topics: frozenset[str] = _N
     known = (identity.role,) if identity.role is not None else ()
     user_id = identity.user_id
     return Who(user_id, identity.session_id, identity.email, identity.auth_data, frozenset((*known, *_roles(workspace, identity))),
-               topics, tuple(_key_rules(workspace, identity)))
+               topics, tuple(_key_rules(workspace, identity)), user_id if identity.is_login else None)
 
 
 def decide(workspace: Workspace, who: Who, action: str, subject: str, fields: dict[str, Any]) -> Decision:
@@ -135,7 +137,7 @@ def _is_allowed_unruled(workspace: Workspace, who: Who, action: str, subject: st
     if subject == EVENTS:
         return action == CREATE
     shared = Subject(subject, workspace.id if subject == WORKSPACES else str(fields.get("id") or fields.get("slug") or ""))
-    return any(action in _allowed_by(policy) for grant in workspace.shares.for_user(shared, who.user_id, who.roles) for policy in grant.policies)
+    return any(action in _allowed_by(policy) for grant in workspace.shares.for_user(shared, who.login_id, who.roles) for policy in grant.policies)
 
 
 def _allowed_by(policy: str) -> frozenset[str]:

@@ -40,7 +40,8 @@ def test_the_owner_may_everything_and_no_rule_takes_it_away() -> None:
 
 def test_a_session_that_an_automation_named_after_the_owner_is_nobody() -> None:
     house = workspace()
-    share(house, "alice", "owner")
+    share(house, "alice", "owner", "read")
+    assert not may(house, Identity("alice", "s", is_login=False), "read").is_allowed
     for name in ("olivia", "admin", "alice"):
         assert role_of(house, Identity(name, "s", is_login=False)) is None
 
