@@ -111,11 +111,7 @@ class Log:
     async def _insert(self, document: dict[str, Any]) -> bool:
         for pause in (*_PATIENCE, None):
             try:
-                await self._collection.insert_one(document)
-                return True
-            except DuplicateKeyError:
-                found = await self._collection.find_one({"n": document["n"]}, {"token": 1})
-                return found is not None and found["token"] == document["token"]
+                return await self._try_to_insert(document)
             except PyMongoError as failure:
                 if was_never_sent(failure) and pause == _PATIENCE[0] or not is_passing(failure):
                     raise translated(failure) from failure
@@ -125,6 +121,15 @@ class Log:
                 raise StoreError(f"this cannot be stored: {failure}") from failure
             await asyncio.sleep(pause)
         raise AssertionError("the last try ends the loop")
+
+    async def _try_to_insert(self, document: dict[str, Any]) -> bool:
+        """A number that is taken may have been taken by an earlier try, of which no answer came."""
+        try:
+            await self._collection.insert_one(document)
+            return True
+        except DuplicateKeyError:
+            found = await self._collection.find_one({"n": document["n"]}, {"token": 1})
+            return found is not None and found["token"] == document["token"]
 
     def _take_waiting(self) -> list[Future[None]]:
         """Those who want to catch up are served by whatever succeeds next, be it a read or an append."""

@@ -32,8 +32,8 @@ class Nodes:
         self._nodes = store._database["nodes"]
         self._members: dict[str, Member] = {}
         self._hear: Hear = lambda first, facts: None
-        self._unsettled: list[Piece] = []
-        """What others appended and perhaps have not put into the collections."""
+        self._unsettled: dict[int, Piece] = {}
+        """By number: what others appended, or this node under another name, and what perhaps is not in the collections."""
         self._settling = asyncio.Lock()
 
     async def open(self) -> None:
@@ -41,12 +41,12 @@ class Nodes:
         floors: dict[str, int] = {}
         async for document in self._nodes.find({}):
             floors[document["_id"]] = document.get("settled", 0)
-            if document.get("ended") == 0:
-                self._members[document["_id"]] = _member(document)
         self.settled = floors.get(GUEST, 0)
         async for piece in self._store.log.pieces(min(floors.values(), default=0)):
             if piece.n > floors.get(piece.node, 0) and piece.n <= self._store.log.seen:
                 await self._store.materials.apply(piece)
+        async for document in self._nodes.find({"ended": 0}):      # now with those who joined in the last pieces
+            self._members[document["_id"]] = _member(document)
 
     # --- Cluster -------------------------------------------------------------------------------------
 
@@ -114,6 +114,10 @@ class Nodes:
     def is_alive(self, id: str) -> bool:
         return id in self._members
 
+    def was_replaced(self, id: str) -> bool:
+        """Whether others have taken over from the node that this one is, or was, under that name."""
+        return id != GUEST and (self.is_fenced or id != self.id)
+
     def check(self) -> None:
         """Raises `Fenced`."""
         if self.is_fenced:
@@ -123,13 +127,14 @@ class Nodes:
         """At once, under the lock of the log: what the next commit must know."""
         for fact in piece.facts:
             self._know(fact)
-        self._unsettled = [p for p in self._unsettled if p.node != piece.node or p.n > piece.settled]
-        self._unsettled.append(piece)
+        self._unsettled = {n: p for n, p in self._unsettled.items() if p.node != piece.node or n > piece.settled}
+        self._unsettled[piece.n] = piece
 
     def took(self, facts: Sequence[Any]) -> None:
-        """The same for what this node appended."""
+        """The same for what this node appended: when it says itself that it is gone, it is leaving."""
         for fact in facts:
-            self._know(fact)
+            if fact != Gone(self.id):
+                self._know(fact)
 
     def _know(self, fact: Any) -> None:
         if type(fact) is Joined:
@@ -152,33 +157,41 @@ class Nodes:
         """Changes of the same documents that come before in the log come before in the collections, too."""
         if self._unsettled:
             cells = _cells(piece)
-            if any(p.n < piece.n and not cells.isdisjoint(_cells(p)) for p in self._unsettled):
-                await self.settle_all()
+            if any(n < piece.n and not cells.isdisjoint(_cells(p)) for n, p in self._unsettled.items()):
+                await self._settle(piece.n)
 
     async def settle_cells(self, keys: Sequence[ContextKey]) -> None:
-        if self._unsettled and any(not _cells(piece).isdisjoint(keys) for piece in self._unsettled):
+        if self._unsettled and any(not _cells(piece).isdisjoint(keys) for piece in self._unsettled.values()):
             await self.settle_all()
 
     async def settle_kinds(self, kinds: frozenset[type]) -> None:
-        if any(type(fact) in kinds for piece in self._unsettled for fact in piece.facts):
+        if any(type(fact) in kinds for piece in self._unsettled.values() for fact in piece.facts):
             await self.settle_all()
 
     async def settle_events(self, workspace_id: str) -> None:
-        if any(type(fact) is Event and fact.workspace_id == workspace_id for piece in self._unsettled for fact in piece.facts):
+        if any(type(fact) is Event and fact.workspace_id == workspace_id for piece in self._unsettled.values() for fact in piece.facts):
             await self.settle_all()
 
     async def settle_all(self) -> None:
         """What others appended is in the collections when this returns, whether they put it there or this node does."""
-        if not self._unsettled:
-            return
-        async with self._settling:
-            with in_our_words():
-                floors = {document["_id"]: document.get("settled", 0) async for document in self._nodes.find({}, {"settled": 1})}
-            for piece in tuple(self._unsettled):
-                if piece.n > floors.get(piece.node, 0):
+        if self._unsettled:
+            await self._settle(None)
+
+    async def _settle(self, before: int | None) -> None:
+        """In the order of the log, in which this node's own pieces have their places, too: a change that comes to a document after
+        a later one is taken for one that was made already. `before` is the number of an own piece, whose turn is next."""
+        with in_our_words():
+            floors = {document["_id"]: document.get("settled", 0) async for document in self._nodes.find({}, {"settled": 1})}
+        for n in sorted(self._unsettled):
+            if before is None:
+                await self._store.writer.applied(n)
+            elif n > before:
+                break
+            async with self._settling:
+                piece = self._unsettled.get(n)
+                if piece is not None and n > floors.get(piece.node, 0):
                     await self._store.materials.apply(piece)
-                if piece in self._unsettled:
-                    self._unsettled.remove(piece)
+                self._unsettled.pop(n, None)
 
     async def settled_everywhere(self) -> int:
         """The number up to which the log is in the collections, whoever appended it."""
@@ -188,7 +201,7 @@ class Nodes:
     def leave_unsettled(self, piece: Piece) -> None:
         """The log has it, and it cannot be put into the collections now: it is left to whoever takes over."""
         self.is_fenced = True
-        self._unsettled.append(piece)
+        self._unsettled[piece.n] = piece
 
     async def show_settled(self) -> None:
         """Others need not look after what this node appended."""

@@ -89,7 +89,7 @@ class Writer:
         self._folding: Task[None] | None = None
         self._untold: deque[tuple[Piece, list[tuple[_Job, int]]]] = deque()
         self._room = asyncio.Event()
-        self._listeners: deque[tuple[int, Future[None]]] = deque()
+        self._listeners: list[tuple[int, Future[None]]] = []
         self._pending: dict[ContextKey, Future[int]] = {}
         self._token = 0
 
@@ -192,8 +192,10 @@ class Writer:
                 loop.call_soon(self._store.nodes.tell, piece)     # after the callbacks of what came before
             self._untold.popleft()
             self._room.set()
-            while self._listeners and self._listeners[0][0] <= piece.n:
-                loop.call_soon(_wake, self._listeners.popleft()[1])
+            ready = [listener for n, listener in self._listeners if n <= piece.n]
+            self._listeners = [(n, listener) for n, listener in self._listeners if n > piece.n]
+            for listener in ready:
+                loop.call_soon(_wake, listener)
             if not self._untold:
                 await self._store.nodes.show_settled()
         self._teller = None
@@ -208,11 +210,20 @@ class Writer:
     async def told(self) -> None:
         """When this returns, everything appended or heard before the call has been told."""
         if self._untold:
-            listener: Future[None] = asyncio.get_running_loop().create_future()
-            self._listeners.append((self._untold[-1][0].n, listener))
-            await listener
+            await self._until_told(self._untold[-1][0].n)
         else:
             await asyncio.sleep(0)
+
+    async def applied(self, before: int) -> None:
+        """When this returns, the collections hold what this node appended before that number, as far as they could be reached."""
+        own = [piece.n for piece, admitted in self._untold if admitted and piece.n < before]
+        if own:
+            await self._until_told(own[-1])
+
+    async def _until_told(self, n: int) -> None:
+        listener: Future[None] = asyncio.get_running_loop().create_future()
+        self._listeners.append((n, listener))
+        await listener
 
     async def _settled(self, piece: Piece) -> StoreError | None:
         try:
@@ -222,6 +233,8 @@ class Writer:
             self._store.nodes.leave_unsettled(piece)
             return Fenced(f"the commit is in the log, but nobody has seen it yet: {failure}")
         self._store.nodes.settled = piece.n
+        if self._store.nodes.was_replaced(piece.node):     # what it set off has been started elsewhere
+            return Fenced("the commit was written, and the other nodes have gone on with it")
         return None
 
     async def _fold(self) -> None:

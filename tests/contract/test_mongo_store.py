@@ -196,3 +196,49 @@ async def test_a_batch_whose_caller_is_gone_is_written_though_another_node_was_f
         a.commit([event("mine")]).cancel()                 # its number is taken: it is tried again
         await a.commit([event("next")])
         assert len(await a.events(EventQuery("ws"))) == 4
+
+
+async def test_a_commit_that_comes_through_after_its_node_was_replaced_sets_nothing_off(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        held, apply = asyncio.Event(), a.materials.apply
+
+        async def slowly(piece) -> None:                   # a connection that is stuck
+            await held.wait()
+            await apply(piece)
+        a.materials.apply = slowly
+        late = a.commit([event("e"), Delivery("d", "ws", "e", "main", 5, b"{}")])
+        while a.log.position == 0:
+            await asyncio.sleep(0.01)
+        assert [d.id for d in await b.cluster.take_over(A.id)] == ["d"]
+        await a.log.catch_up()
+        held.set()
+        with pytest.raises(Fenced):
+            await late
+        assert [e.position for e in await b.events(EventQuery("ws"))] == [1]
+
+
+async def test_a_look_at_what_others_wrote_never_overtakes_an_own_commit(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        held, apply = asyncio.Event(), a.materials.apply
+
+        async def slowly(piece) -> None:
+            if piece.node == A.id:
+                await held.wait()
+            await apply(piece)
+        await b.commit([add("n")])
+        a.materials.apply = slowly
+        own = a.commit([add("n")])
+        while a.log.seen < 4:                              # two nodes that joined, one piece of each
+            await asyncio.sleep(0.01)
+        b.materials.apply = slowly                         # b's next piece is in the log, and stays there alone
+        later = b.commit([add("n", 10)])
+        while b.log.seen < 5:
+            await asyncio.sleep(0.01)
+        await a.log.catch_up()
+        looking = asyncio.ensure_future(a.contexts([GLOBAL._replace(key="other")], 0))
+        everything = asyncio.ensure_future(a.nodes.settle_all())
+        await asyncio.sleep(0.05)
+        held.set()
+        await asyncio.gather(own, later, looking, everything)
+        [found] = await a.contexts([GLOBAL], 0)
+        assert found.document == {"n": 12}
