@@ -24,7 +24,7 @@ MIB = 1_048_576
 MOST_MEMORY = 20 * MIB
 MOST_MEMORY_OF_BRACKETS = 64 * MIB
 """Of bodies that are nothing but lists and maps, each of which takes some sixty bytes: that many an honest body may have, too."""
-MOST_TIMES_THE_USUAL, MOST_TIMES_FOR_BRACKETS = 15, 60
+MOST_TIMES_THE_USUAL, MOST_TIMES_FOR_BRACKETS = 25, 150
 
 
 @pytest.fixture

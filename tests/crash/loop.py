@@ -235,9 +235,14 @@ class Trial:
 
     async def _events(self, server: RealServer, type: str) -> list[int]:
         path = f"{server.base}/v2/workspaces/{self._workspace}/events/export?types={type}&format=ndjson"
-        async with self._client.get(path, headers={"authorization": f"Bearer {server.token}"}) as answer:
-            answer.raise_for_status()
-            return [decode(line)["payload"]["n"] for line in (await answer.read()).splitlines()]
+        deadline = time.monotonic() + _QUIET_SECONDS
+        while True:
+            async with self._client.get(path, headers={"authorization": f"Bearer {server.token}"}) as answer:
+                if answer.status == 503 and time.monotonic() < deadline:      # it is joining the others again
+                    await asyncio.sleep(0.1)
+                    continue
+                answer.raise_for_status()
+                return [decode(line)["payload"]["n"] for line in (await answer.read()).splitlines()]
 
     def _broken_file(self, file: Path) -> list[str]:
         """Beside the running server: opened alone, the file would be put in order by being looked at."""

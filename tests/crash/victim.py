@@ -15,6 +15,7 @@ import sys
 import threading
 from asyncio import Future
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import store as stores
@@ -22,6 +23,7 @@ from gateway import keys
 from gateway.app import build
 from gateway.config import Settings
 from runtime.ids import RandomIds
+from store.errors import StoreError
 from store.protocol import Store
 from store.records import Delivered, Event, Fact
 
@@ -133,7 +135,8 @@ async def serve(point: Point) -> None:
     await server.listen()
     while True:
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-        await store.expire(server.gateway.clock.now())
+        with suppress(StoreError):                         # as the housekeeping of every server does
+            await store.expire(server.gateway.clock.now())
 
 
 if __name__ == "__main__":

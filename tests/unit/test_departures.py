@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import gc
 from typing import Any
 
@@ -66,9 +67,22 @@ def left_in_memory(box: Sandbox, id: str) -> None:
     assert id not in engine._spaces and id not in engine._scheduler._plans
     with pytest.raises(NotFound):
         engine.feed(id)
+    assert [thing for thing in living() if _whose(thing) == id] == []
+
+
+def living() -> list[Any]:
+    """Those that no earlier test has left behind."""
     gc.collect()
-    living = [thing for thing in gc.get_objects() if type(thing) in (Space, Workspace, Run, Cell)]
-    assert [thing for thing in living if _whose(thing) == id] == []
+    return [thing for thing in gc.get_objects() if type(thing) in (Space, Workspace, Run, Cell) and builtins.id(thing) not in _earlier]
+
+
+_earlier: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def forget_earlier_tests() -> None:
+    _earlier.clear()
+    _earlier.update(builtins.id(thing) for thing in living())
 
 
 def _whose(thing: Any) -> str:
