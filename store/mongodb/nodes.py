@@ -127,14 +127,15 @@ class Nodes:
         """At once, under the lock of the log: what the next commit must know."""
         for fact in piece.facts:
             self._know(fact)
+            if fact == Gone(self.id):
+                self.is_fenced = True
         self._unsettled = {n: p for n, p in self._unsettled.items() if p.node != piece.node or n > piece.settled}
         self._unsettled[piece.n] = piece
 
     def took(self, facts: Sequence[Any]) -> None:
         """The same for what this node appended: when it says itself that it is gone, it is leaving."""
         for fact in facts:
-            if fact != Gone(self.id):
-                self._know(fact)
+            self._know(fact)
 
     def _know(self, fact: Any) -> None:
         if type(fact) is Joined:
@@ -142,8 +143,6 @@ class Nodes:
         elif type(fact) is Gone:
             self._members.pop(fact.id, None)
             self._store.ledger.release(fact.id)
-            if fact.id == self.id:
-                self.is_fenced = True
 
     def tell(self, piece: Piece) -> None:
         """In its turn: what the rest of this node wants to hear."""
