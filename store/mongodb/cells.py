@@ -115,11 +115,11 @@ class Cells:
             await self._snapshots.update_one({"_id": place["snapshot"]}, {"$set": {"base": base, "ws": stored["ws"]}}, upsert=True)
         dropped = {"base": "", "snapshot": ""}
         dropped.pop(next(iter(place)))
-        done = await self._cells.update_one({"_id": name, "at": stored["at"]}, {"$set": {**place, "ops": []}, "$unset": dropped})
+        await self._cells.update_one({"_id": name, "at": stored["at"]}, {"$set": {**place, "ops": []}, "$unset": dropped})
         self._limits[name] = max(_LIGHT, len(base) // 2)
-        outdated = stored.get("snapshot") if done.matched_count else place.get("snapshot")
-        if outdated and outdated != (place.get("snapshot") if done.matched_count else stored.get("snapshot")):
-            await self._snapshots.delete_one({"_id": outdated})
+        present = await self._cells.find_one({"_id": name}, {"snapshot": 1}) or {}
+        for outdated in {stored.get("snapshot"), place.get("snapshot")} - {None, present.get("snapshot")}:
+            await self._snapshots.delete_one({"_id": outdated})    # that of another node who folds the same is the present one
 
     async def ended(self, now: int, limit: int) -> list[ContextKey]:
         """Documents whose life is over and which still hold something."""

@@ -242,3 +242,28 @@ async def test_a_look_at_what_others_wrote_never_overtakes_an_own_commit(mongodb
         await asyncio.gather(own, later, looking, everything)
         [found] = await a.contexts([GLOBAL], 0)
         assert found.document == {"n": 12}
+
+
+async def test_a_fold_that_comes_too_late_leaves_the_fold_of_another_node_alone(mongodb: str) -> None:
+    async with two_nodes(mongodb) as (a, b):
+        await a.commit([Change(GLOBAL, "replace", b'["big"]', b'"%s"' % (b"x" * 40_000), None)])
+        update, find = b.materials.cells._cells.update_one, b.materials.cells._cells.find_one
+        stored = await find({"_id": "ws\0global\0"})
+        cells = b.materials.cells
+
+        class Late:
+            """The collection as it was when this node began to fold."""
+
+            async def find_one(self, where, fields=None):
+                nonlocal stored
+                early, stored = stored, None
+                return early or await find(where, fields)
+
+            async def update_one(self, *arguments):
+                await a.materials.cells.fold("ws\0global\0")
+                await a.commit([add("n")])
+                return await update(*arguments)
+        cells._cells = Late()
+        await cells.fold("ws\0global\0")
+        [found] = await a.contexts([GLOBAL], 0)
+        assert found.document == {"big": "x" * 40_000, "n": 1}
